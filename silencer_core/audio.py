@@ -1,0 +1,371 @@
+"""Speech in: reading a recording, and the features that drive the mouth.
+
+The photo, the generator and the video file have their own modules; nothing here knows them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from silencer_core.errors import SilencerError
+
+if TYPE_CHECKING:
+    from transformers import Wav2Vec2Model
+
+WAV2VEC_RATE = 16_000
+SHORTEST_SECONDS = 0.04  # one video frame at 25 per second
+
+
+@dataclass(frozen=True)
+class Speech:
+    """A recording: one channel at the rate at which it was made.
+
+    Attributes:
+        waveform: float32 `[T]` on the CPU, within -1..1. Other float types are converted, and
+            a recording whose peak exceeds 1 is scaled down to 1.
+        sample_rate: samples per second.
+
+    Raises:
+        SilencerError: if the waveform is not one channel, is empty or shorter than 0.04 s, or
+            holds values that are not numbers; or if the rate is not positive. Silence is allowed.
+    """
+
+    waveform: Tensor
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        waveform = self.waveform.detach().to("cpu", torch.float32)
+        if waveform.ndim != 1:
+            raise SilencerError(
+                f"the sound has shape {list(waveform.shape)}; one channel [samples] is needed."
+            )
+        if self.sample_rate <= 0:
+            raise SilencerError(f"the sound's rate is {self.sample_rate} Hz; it must be positive.")
+        if not len(waveform):
+            raise SilencerError("the sound is empty: it holds no samples. Record it again.")
+        if len(waveform) < SHORTEST_SECONDS * self.sample_rate:
+            raise SilencerError(
+                f"the sound lasts {len(waveform) / self.sample_rate:.4f} s; "
+                f"at least {SHORTEST_SECONDS} s (one video frame) are needed."
+            )
+        bad = int((~waveform.isfinite()).sum())
+        if bad:
+            raise SilencerError(
+                f"the sound holds {bad} samples that are not finite numbers (NaN or infinity). "
+                "Export it again from the program that made it."
+            )
+        waveform = waveform / waveform.abs().max().clamp_min(1.0)
+        object.__setattr__(self, "waveform", waveform)
+
+    @property
+    def seconds(self) -> float:
+        """Length."""
+        return len(self.waveform) / self.sample_rate
+
+    def resampled(self, rate: int) -> Tensor:
+        """The waveform at another rate: float32 `[ceil(T * rate / sample_rate)]`."""
+        if rate == self.sample_rate:
+            return self.waveform
+        import librosa
+
+        return torch.from_numpy(
+            librosa.resample(self.waveform.numpy(), orig_sr=self.sample_rate, target_sr=rate)
+        )
+
+
+def read_speech(path: str | Path) -> Speech:
+    """Read a sound file, or the first sound track of a video file, as one channel.
+
+    WAV (8 to 32 bit, float), FLAC, OGG and MP3 are read by librosa through libsndfile, everything
+    else (M4A, MP4, WebM, ...) by PyAV. Channels are averaged; the rate is kept.
+
+    Raises:
+        SilencerError: if the file is missing, holds no sound, or `Speech` refuses what it holds.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SilencerError(f"{path}: no such sound file.")
+    try:
+        channels, rate = _read_with_libsndfile(path) or _read_with_av(path)
+        return Speech(torch.from_numpy(channels.mean(axis=0, dtype=np.float32)), rate)
+    except SilencerError as error:
+        raise SilencerError(f"{path}: {error}") from error
+    except OSError as error:
+        raise SilencerError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+def _read_with_libsndfile(path: Path) -> tuple[np.ndarray, int] | None:
+    """float32 `[channels, T]` and rate, or None if libsndfile does not know the format."""
+    import librosa
+    import soundfile
+
+    with path.open("rb") as file:
+        try:  # an open SoundFile keeps librosa from calling other decoders of its own
+            sound = soundfile.SoundFile(file)
+        except (soundfile.LibsndfileError, TypeError):  # TypeError: a name that ends in .raw
+            return None
+        with sound:
+            waveform, rate = librosa.load(sound, sr=None, mono=False)
+    return np.atleast_2d(waveform), int(rate)
+
+
+def _read_with_av(path: Path) -> tuple[np.ndarray, int]:
+    """float32 `[channels, T]` and rate of the first sound track."""
+    import av
+
+    try:
+        with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
+            if not container.streams.audio:
+                raise SilencerError("holds no sound. Give a recording of speech.")
+            track = container.streams.audio[0]
+            planar = av.AudioResampler(format="fltp")
+            decoded = [
+                part.to_ndarray()
+                for frame in container.decode(track)
+                for part in planar.resample(frame)
+            ]
+            rate = track.rate
+    except av.error.FFmpegError as error:
+        raise SilencerError(
+            f"is not a sound file that can be read ({error.strerror}). "
+            "Give WAV, FLAC, OGG, MP3, M4A or a video with sound."
+        ) from error
+    return np.concatenate(decoded or [np.zeros((1, 0), np.float32)], axis=1), rate
+
+
+@dataclass(frozen=True)
+class DrivingAudio:
+    """What a recording tells a generator, one row per video frame.
+
+    Attributes:
+        features: float32 `[L, blocks, channels]` on the CPU; L fills whole clips.
+        frames: video frames that the recording lasts, at most L; the rest is padding.
+        speech: the recording itself, for the video's sound track.
+    """
+
+    features: Tensor
+    frames: int
+    speech: Speech
+
+
+def windows(features: Tensor, margin: int = 2) -> Tensor:
+    """Every frame's features together with its neighbours'.
+
+    Args:
+        features: `[L, blocks, channels]`.
+        margin: neighbours on each side; beyond the ends the first or last frame is repeated.
+
+    Returns:
+        `[L, 2 * margin + 1, blocks, channels]`, entry i holding frames i - margin .. i + margin.
+    """
+    centres = torch.arange(len(features), device=features.device)
+    offsets = torch.arange(-margin, margin + 1, device=features.device)
+    return features[(centres[:, None] + offsets).clamp(0, len(features) - 1)]
+
+
+class Wav2VecFeatures:
+    """wav2vec 2.0's layer outputs at the video's rate, as Hallo takes them.
+
+    Zero mean and unit variance at 16 kHz; zero samples appended to whole clips; convolutional
+    features (about 50 Hz) interpolated to the video's rate *before* the feature projection and the
+    transformer; the outputs of all transformer layers stacked.
+
+    Source: fudan-generative-vision/hallo, `hallo/datasets/audio_processor.py` and
+    `hallo/models/wav2vec.py`. Vocal separation, which comes first there, is left out: speech is
+    expected to be clean.
+
+    Args:
+        model: from `load_wav2vec`; runs where and in the precision in which it lies.
+        clip_length: video frames per clip.
+        fps: video frames per second.
+    """
+
+    def __init__(self, model: Wav2Vec2Model, clip_length: int = 16, fps: int = 25) -> None:
+        self.model = model
+        self.clip_length = clip_length
+        self.fps = fps
+
+    def __call__(self, speech: Speech) -> DrivingAudio:
+        """Features of a recording. The same recording gives the same features, bit for bit."""
+        waveform = normalised(speech.resampled(WAV2VEC_RATE))
+        # The published expression. Its rounding adds a frame at some whole lengths, such as 0.28 s.
+        frames = math.ceil(len(waveform) / WAV2VEC_RATE * self.fps)
+        missing = -frames % self.clip_length
+        waveform = F.pad(waveform, (0, missing * (WAV2VEC_RATE // self.fps)))
+        return DrivingAudio(self.features(waveform, frames + missing), frames, speech)
+
+    @torch.no_grad()
+    def features(self, waveform: Tensor, frames: int) -> Tensor:
+        """Layer outputs `[frames, layers, channels]`, float32 on the CPU.
+
+        Args:
+            waveform: normalised, 16 kHz, `[T]`.
+            frames: rows wanted.
+        """
+        model = self.model
+        waveform = waveform.to(model.device, model.dtype)
+        convolved = model.feature_extractor(waveform[None])
+        convolved = F.interpolate(convolved, size=frames, mode="linear", align_corners=True)
+        tokens, _ = model.feature_projection(convolved.mT)
+        with _outputs_of(model.encoder.layers) as outputs:
+            outputs[-1] = model.encoder(tokens).last_hidden_state
+        return torch.cat(outputs).transpose(0, 1).float().cpu()
+
+
+def normalised(waveform: Tensor) -> Tensor:
+    """Zero mean and unit variance, as `transformers.Wav2Vec2FeatureExtractor` does it."""
+    return (waveform - waveform.mean()) / (waveform.var(unbiased=False) + 1e-7).sqrt()
+
+
+@contextmanager
+def _outputs_of(layers: nn.ModuleList) -> Iterator[list[Tensor]]:
+    """A list that fills with what each layer returns: the encoder alone returns only the last."""
+    outputs: list[Tensor] = []
+
+    def record(_layer: nn.Module, _inputs: Any, output: Any) -> None:
+        outputs.append(output[0] if isinstance(output, tuple) else output)
+
+    with ExitStack() as hooks:
+        for layer in layers:
+            hooks.callback(layer.register_forward_hook(record).remove)
+        yield outputs
+
+
+def load_wav2vec(folder: str | Path) -> Wav2Vec2Model:
+    """The audio encoder in a folder as published (facebook/wav2vec2-base-960h).
+
+    Reads `config.json` and `model.safetensors`, or else `pytorch_model.bin` (tensors only, no
+    code). Nothing is downloaded.
+
+    Returns:
+        The model of `build_wav2vec`, on the CPU.
+
+    Raises:
+        SilencerError: if a file is missing or damaged, or keys or shapes are not those that
+            `config.json` asks for; the message names the file and the first differences.
+    """
+    folder = Path(folder)
+    config_file = folder / "config.json"
+    if not config_file.is_file():
+        raise SilencerError(
+            f"{config_file}: missing. It comes with wav2vec2-base-960h from "
+            "https://huggingface.co/facebook/wav2vec2-base-960h"
+        )
+    try:
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SilencerError(f"{config_file}: is not JSON ({error}).") from error
+    weights_file, weights = _read_weights(folder)
+    try:
+        return build_wav2vec(config, weights)
+    except SilencerError as error:
+        raise SilencerError(f"{weights_file}: {error}") from error
+
+
+def build_wav2vec(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Wav2Vec2Model:
+    """A frozen wav2vec 2.0 in float32: no dropout, no layer drop, no spec-augment, no gradients.
+
+    Args:
+        config: entries of the published `config.json`.
+        weights: its tensors, in any of the forms that `wav2vec_state` knows.
+
+    Raises:
+        SilencerError: naming the first keys or shapes that differ.
+    """
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    # Masking is for training only, and its vector is missing from the published file.
+    no_masking = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0, "output_attentions": False}
+    with torch.device("meta"):
+        model = Wav2Vec2Model(Wav2Vec2Config(**{**config, **no_masking}))
+    state = wav2vec_state(weights)
+    _same_keys_and_shapes(model.state_dict(), state)
+    model.load_state_dict(state, assign=True)
+    return model.float().eval().requires_grad_(False)
+
+
+def wav2vec_state(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published tensors under the names of today's `Wav2Vec2Model`.
+
+    The prefix `wav2vec2.` goes, and with it every head that lacks the prefix; so does the masking
+    vector; `weight_g`, `weight_v` of the positional convolution become its parametrizations.
+    """
+    prefix = "wav2vec2."
+    if any(key.startswith(prefix) for key in weights):
+        weights = {
+            key.removeprefix(prefix): value
+            for key, value in weights.items()
+            if key.startswith(prefix)
+        }
+    renamed = {
+        "encoder.pos_conv_embed.conv.weight_g": "original0",
+        "encoder.pos_conv_embed.conv.weight_v": "original1",
+    }
+    modern = "encoder.pos_conv_embed.conv.parametrizations.weight."
+    return {
+        modern + renamed[key] if key in renamed else key: value
+        for key, value in weights.items()
+        if key != "masked_spec_embed"
+    }
+
+
+def _same_keys_and_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    missing = sorted(wanted.keys() - found.keys())
+    surplus = sorted(found.keys() - wanted.keys())
+    wrong = [
+        f"{key} {list(found[key].shape)} instead of {list(wanted[key].shape)}"
+        for key in sorted(wanted.keys() & found.keys())
+        if found[key].shape != wanted[key].shape
+    ]
+    problems = [
+        f"{len(keys)} {what}, first {', '.join(keys[:3])}"
+        for what, keys in (
+            ("keys missing", missing),
+            ("keys unknown", surplus),
+            ("shapes differ", wrong),
+        )
+        if keys
+    ]
+    if problems:
+        raise SilencerError(
+            f"does not fit the audio encoder's config.json: {'; '.join(problems)}. "
+            "Take both files from one place."
+        )
+
+
+def _read_weights(folder: Path) -> tuple[Path, dict[str, Tensor]]:
+    """The weights file of a folder, memory-mapped."""
+    safetensors_file, pickle_file = folder / "model.safetensors", folder / "pytorch_model.bin"
+    if safetensors_file.is_file():
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return safetensors_file, load_file(safetensors_file)
+        except SafetensorError as error:
+            raise SilencerError(
+                f"{safetensors_file}: is damaged ({error}). Download it again."
+            ) from error
+    if pickle_file.is_file():
+        import pickle
+
+        try:
+            weights = torch.load(pickle_file, map_location="cpu", weights_only=True, mmap=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+            raise SilencerError(
+                f"{pickle_file}: is not a plain file of tensors, or is damaged. Take "
+                "model.safetensors instead."
+            ) from error
+        return pickle_file, weights
+    raise SilencerError(f"{safetensors_file}: missing (or pytorch_model.bin beside it).")
