@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from silencer_core.checkpoint import load_into
 from silencer_core.errors import SilencerError
 
 if TYPE_CHECKING:
@@ -242,46 +243,32 @@ def _outputs_of(layers: nn.ModuleList) -> Iterator[list[Tensor]]:
         yield outputs
 
 
-def load_wav2vec(folder: str | Path) -> Wav2Vec2Model:
-    """The audio encoder in a folder as published (facebook/wav2vec2-base-960h).
+def load_wav2vec(folder: str | Path, device: torch.device | str = "cpu") -> Wav2Vec2Model:
+    """The audio encoder in a folder as published (facebook/wav2vec2-base-960h), in float32.
 
     Reads `config.json` and `model.safetensors`, or else `pytorch_model.bin` (tensors only, no
     code). Nothing is downloaded.
-
-    Returns:
-        The model of `build_wav2vec`, on the CPU.
 
     Raises:
         SilencerError: if a file is missing or damaged, or keys or shapes are not those that
             `config.json` asks for; the message names the file and the first differences.
     """
     folder = Path(folder)
-    config_file = folder / "config.json"
-    if not config_file.is_file():
-        raise SilencerError(
-            f"{config_file}: missing. It comes with wav2vec2-base-960h from "
-            "https://huggingface.co/facebook/wav2vec2-base-960h"
-        )
-    try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SilencerError(f"{config_file}: is not JSON ({error}).") from error
-    weights_file, weights = _read_weights(folder)
-    try:
-        return build_wav2vec(config, weights)
-    except SilencerError as error:
-        raise SilencerError(f"{weights_file}: {error}") from error
+    model = empty_wav2vec(_read_config(folder / "config.json"))
+    weights = folder / "model.safetensors"
+    if not weights.exists() and (folder / "pytorch_model.bin").exists():
+        weights = folder / "pytorch_model.bin"
+    load_into(model, weights, rename=wav2vec_name, dtype=torch.float32, device=device)
+    return model
 
 
-def build_wav2vec(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Wav2Vec2Model:
-    """A frozen wav2vec 2.0 in float32: no dropout, no layer drop, no spec-augment, no gradients.
+def empty_wav2vec(config: Mapping[str, Any]) -> Wav2Vec2Model:
+    """A frozen wav2vec 2.0 on the meta device, to be filled by `checkpoint.load_into`.
+
+    No dropout, no layer drop, no masking, no gradients into the weights.
 
     Args:
-        config: entries of the published `config.json`.
-        weights: its tensors, in any of the forms that `wav2vec_state` knows.
-
-    Raises:
-        SilencerError: naming the first keys or shapes that differ.
+        config: the entries of the published `config.json`.
     """
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
@@ -289,83 +276,33 @@ def build_wav2vec(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> W
     no_masking = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0, "output_attentions": False}
     with torch.device("meta"):
         model = Wav2Vec2Model(Wav2Vec2Config(**{**config, **no_masking}))
-    state = wav2vec_state(weights)
-    _same_keys_and_shapes(model.state_dict(), state)
-    model.load_state_dict(state, assign=True)
-    return model.float().eval().requires_grad_(False)
+    return model.eval().requires_grad_(False)
 
 
-def wav2vec_state(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published tensors under the names of today's `Wav2Vec2Model`.
+def wav2vec_name(key: str) -> str | None:
+    """Today's name in `Wav2Vec2Model` of a published tensor; None for one that is not needed.
 
-    The prefix `wav2vec2.` goes, and with it every head that lacks the prefix; so does the masking
-    vector; `weight_g`, `weight_v` of the positional convolution become its parametrizations.
+    The prefix `wav2vec2.` goes, the heads of training and the masking vector are left out, and the
+    positional convolution's `weight_g`, `weight_v` become its parametrization.
     """
-    prefix = "wav2vec2."
-    if any(key.startswith(prefix) for key in weights):
-        weights = {
-            key.removeprefix(prefix): value
-            for key, value in weights.items()
-            if key.startswith(prefix)
-        }
-    renamed = {
-        "encoder.pos_conv_embed.conv.weight_g": "original0",
-        "encoder.pos_conv_embed.conv.weight_v": "original1",
-    }
-    modern = "encoder.pos_conv_embed.conv.parametrizations.weight."
-    return {
-        modern + renamed[key] if key in renamed else key: value
-        for key, value in weights.items()
-        if key != "masked_spec_embed"
-    }
+    key = key.removeprefix("wav2vec2.")
+    if key.startswith(("lm_head.", "quantizer.", "project_", "masked_spec_embed")):
+        return None
+    return key.replace("conv.weight_g", "conv.parametrizations.weight.original0").replace(
+        "conv.weight_v", "conv.parametrizations.weight.original1"
+    )
 
 
-def _same_keys_and_shapes(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    missing = sorted(wanted.keys() - found.keys())
-    surplus = sorted(found.keys() - wanted.keys())
-    wrong = [
-        f"{key} {list(found[key].shape)} instead of {list(wanted[key].shape)}"
-        for key in sorted(wanted.keys() & found.keys())
-        if found[key].shape != wanted[key].shape
-    ]
-    problems = [
-        f"{len(keys)} {what}, first {', '.join(keys[:3])}"
-        for what, keys in (
-            ("keys missing", missing),
-            ("keys unknown", surplus),
-            ("shapes differ", wrong),
-        )
-        if keys
-    ]
-    if problems:
+def _read_config(file: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
         raise SilencerError(
-            f"does not fit the audio encoder's config.json: {'; '.join(problems)}. "
-            "Take both files from one place."
-        )
-
-
-def _read_weights(folder: Path) -> tuple[Path, dict[str, Tensor]]:
-    """The weights file of a folder, memory-mapped."""
-    safetensors_file, pickle_file = folder / "model.safetensors", folder / "pytorch_model.bin"
-    if safetensors_file.is_file():
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return safetensors_file, load_file(safetensors_file)
-        except SafetensorError as error:
-            raise SilencerError(
-                f"{safetensors_file}: is damaged ({error}). Download it again."
-            ) from error
-    if pickle_file.is_file():
-        import pickle
-
-        try:
-            weights = torch.load(pickle_file, map_location="cpu", weights_only=True, mmap=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-            raise SilencerError(
-                f"{pickle_file}: is not a plain file of tensors, or is damaged. Take "
-                "model.safetensors instead."
-            ) from error
-        return pickle_file, weights
-    raise SilencerError(f"{safetensors_file}: missing (or pytorch_model.bin beside it).")
+            f"{file}: no such file. It belongs to wav2vec2-base-960h, "
+            "https://huggingface.co/facebook/wav2vec2-base-960h"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise SilencerError(f"{file}: cannot be read as JSON ({error}).") from error
+    if not isinstance(config, dict):
+        raise SilencerError(f"{file}: holds no object of entries; fetch it again.")
+    return config

@@ -2,74 +2,69 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 
-from silencer_core.audio import Speech, Wav2VecFeatures, build_wav2vec, normalised, windows
+from silencer_core.audio import (
+    Speech,
+    Wav2VecFeatures,
+    empty_wav2vec,
+    normalised,
+    wav2vec_name,
+    windows,
+)
+from silencer_core.checkpoint import load_into
 
-ABSOLUTE = {"rtol": 0, "atol": 1e-5}
-
-
-def some(tensors, *names):
-    """Tensors of a file; sets may leave some out."""
-    if missing := [name for name in names if name not in tensors]:
-        pytest.skip(f"this set has no {', '.join(missing)}")
-    return [tensors[name] for name in names]
+assert_close = functools.partial(torch.testing.assert_close, rtol=0, atol=1e-5)
 
 
 @pytest.fixture(scope="module")
 def io(load):
-    return load("wav2vec_io.safetensors")
+    return load("wav2vec_io")
 
 
 @pytest.fixture(scope="module")
-def encoder(meta, load):
-    weights = load("wav2vec.safetensors")
-    if "wav2vec_config" not in meta.get("pre", {}) or not weights:
-        pytest.skip("this set has no audio encoder")
-    pre = meta["pre"]
-    model = build_wav2vec(pre["wav2vec_config"], weights)
+def encoder(parity_dir, meta):
+    pre, weights = meta.get("pre", {}), parity_dir / "wav2vec.safetensors"
+    if "wav2vec_config" not in pre or not weights.exists():
+        pytest.skip("there is no audio encoder in this folder")
+    model = empty_wav2vec(pre["wav2vec_config"])
+    load_into(model, weights, rename=wav2vec_name)
     return Wav2VecFeatures(model, clip_length=pre["clip_length"], fps=pre["fps"])
 
 
 def test_waveform_is_normalised_and_padded(io):
-    waveform, expected = some(io, "waveform_16k", "normalized_padded")
-    padding = expected[len(waveform) :]
-    torch.testing.assert_close(normalised(waveform), expected[: len(waveform)], **ABSOLUTE)
-    assert not padding.any()
+    waveform, expected = io["waveform_16k"], io["normalized_padded"]
+    assert_close(normalised(waveform), expected[: len(waveform)])
+    assert not expected[len(waveform) :].any()
 
 
 def test_positional_convolution(encoder, io):
-    (expected,) = some(io, "pos_conv_effective_weight")
     weight = encoder.model.encoder.pos_conv_embed.conv.weight
-    torch.testing.assert_close(weight, expected, **ABSOLUTE)
+    assert_close(weight, io["pos_conv_effective_weight"])
 
 
 def test_features_of_the_waveform(encoder, io, meta):
-    waveform, expected = some(io, "waveform_16k", "audio_emb")
-    driving = encoder(Speech(waveform, meta["pre"]["sample_rate"]))
-    torch.testing.assert_close(driving.features, expected, **ABSOLUTE)
+    driving = encoder(Speech(io["waveform_16k"], meta["pre"]["sample_rate"]))
+    assert_close(driving.features, io["audio_emb"])
     assert driving.frames == meta["pre"]["audio_length"]
 
 
 def test_features_of_the_normalised_waveform(encoder, io, meta):
-    waveform, expected = some(io, "normalized_padded", "audio_emb")
-    features = encoder.features(waveform, meta["pre"]["seq_len"])
-    torch.testing.assert_close(features, expected, **ABSOLUTE)
+    features = encoder.features(io["normalized_padded"], meta["pre"]["seq_len"])
+    assert_close(features, io["audio_emb"])
 
 
 def test_last_layer(encoder, io, meta):
-    waveform, expected = some(io, "normalized_padded", "last_hidden_state")
-    features = encoder.features(waveform, meta["pre"]["seq_len"])
-    torch.testing.assert_close(features[:, -1], expected, **ABSOLUTE)
+    features = encoder.features(io["normalized_padded"], meta["pre"]["seq_len"])
+    assert_close(features[:, -1], io["last_hidden_state"])
 
 
 def test_windows_of_the_features(io):
-    features, expected = some(io, "audio_emb", "windows")
-    assert torch.equal(windows(features), expected)
+    assert torch.equal(windows(io["audio_emb"]), io["windows"])
 
 
-def test_windows_of_the_networks_input(load):
-    (features,) = some(load("inputs.safetensors"), "audio_feats")
-    (expected,) = some(load("outputs.safetensors"), "audio.windows")
-    assert torch.equal(windows(features), expected)
+def test_windows_of_the_networks_input(inputs, outputs):
+    assert torch.equal(windows(inputs["audio_feats"]), outputs["audio.windows"])
