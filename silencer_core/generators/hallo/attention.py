@@ -1,0 +1,110 @@
+"""Attention processors: where the portrait's features are written, and where they are read."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from torch import Tensor
+
+
+def split_heads(attn: Attention, tokens: Tensor) -> Tensor:
+    """`[N, T, C]` to `[N, heads, T, C / heads]`."""
+    return tokens.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+
+
+def attend(attn: Attention, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Softmax attention and output projection; operands as `split_heads` gives them."""
+    hidden = F.scaled_dot_product_attention(query, key, value)
+    return attn.to_out[0](hidden.transpose(1, 2).flatten(2))
+
+
+class WriteReference:
+    """Self-attention of the reference network, which hands on what it reads.
+
+    `written`, a list given with the call, receives the input `[N, h*w, C]`.
+    """
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        written: list[Tensor] | None = None,
+    ) -> Tensor:
+        if written is not None:
+            written.append(hidden_states)
+        query, key, value = (
+            split_heads(attn, project(hidden_states))
+            for project in (attn.to_q, attn.to_k, attn.to_v)
+        )
+        return attend(attn, query, key, value)
+
+
+class ReadReference:
+    """Self-attention of the denoising network, which looks at the portrait as well.
+
+    Queries come from the frames `[B*f, h*w, C]`; keys and values from the frames and from the
+    portrait's features `[B or 1, h*w, C]`, projected once per portrait however many frames read
+    them. The first `blind` samples of the batch do not look (unconditional half of guidance);
+    the features are then those of the others.
+    """
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        portrait: Tensor | None = None,
+        frames: int = 1,
+        blind: int = 0,
+    ) -> Tensor:
+        query, key, value = (
+            split_heads(attn, project(hidden_states))
+            for project in (attn.to_q, attn.to_k, attn.to_v)
+        )
+        if portrait is None:
+            return attend(attn, query, key, value)
+        cut = blind * frames
+        seen = [
+            torch.cat([own[cut:], self._per_frame(attn, project(portrait), own[cut:], frames)], 2)
+            for own, project in ((key, attn.to_k), (value, attn.to_v))
+        ]
+        hidden = F.scaled_dot_product_attention(query[cut:], *seen)
+        if cut:
+            unseen = F.scaled_dot_product_attention(query[:cut], key[:cut], value[:cut])
+            hidden = torch.cat([unseen, hidden])
+        return attn.to_out[0](hidden.transpose(1, 2).flatten(2))
+
+    @staticmethod
+    def _per_frame(attn: Attention, tokens: Tensor, like: Tensor, frames: int) -> Tensor:
+        heads = split_heads(attn, tokens)
+        if len(heads) > 1:
+            heads = heads.repeat_interleave(frames, dim=0)
+        return heads.expand(len(like), *heads.shape[1:])
+
+
+class ReadFace(AttnProcessor2_0):
+    """Cross-attention to the face tokens; the arguments of its neighbour are not for it."""
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        written: list[Tensor] | None = None,
+        portrait: Tensor | None = None,
+        frames: int = 1,
+        blind: int = 0,
+    ) -> Tensor:
+        return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask)
+
+
+def self_attention_input(transformer: Transformer2DModel, hidden: Tensor) -> Tensor:
+    """What a spatial transformer's self-attention reads: `[N, C, h, w]` to `[N, h*w, C]`."""
+    hidden = transformer.proj_in(transformer.norm(hidden))
+    return transformer.transformer_blocks[0].norm1(hidden.flatten(2).transpose(1, 2))

@@ -1,0 +1,1 @@
+"""Objectives: from a portrait's pixels to a loss that a protection minimises."""
