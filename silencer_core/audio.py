@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 WAV2VEC_RATE = 16_000
 SHORTEST_SECONDS = 0.04  # one video frame at 25 per second
+_NOT_THE_ENCODER = ("lm_head.", "quantizer.", "project", "classifier.", "masked_spec_embed")
 
 
 @dataclass(frozen=True)
@@ -269,13 +270,20 @@ def empty_wav2vec(config: Mapping[str, Any]) -> Wav2Vec2Model:
 
     Args:
         config: the entries of the published `config.json`.
+
+    Raises:
+        SilencerError: if no model can be built from these entries.
     """
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
     # Masking is for training only, and its vector is missing from the published file.
     no_masking = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0, "output_attentions": False}
-    with torch.device("meta"):
-        model = Wav2Vec2Model(Wav2Vec2Config(**{**config, **no_masking}))
+    try:
+        with torch.inference_mode(False), torch.device("meta"):
+            model = Wav2Vec2Model(Wav2Vec2Config(**{**config, **no_masking}))
+    except Exception as error:  # each version of transformers has its own
+        reason = " ".join(str(error).split())
+        raise SilencerError(f"wav2vec's config.json is not usable: {reason}") from error
     return model.eval().requires_grad_(False)
 
 
@@ -286,7 +294,7 @@ def wav2vec_name(key: str) -> str | None:
     positional convolution's `weight_g`, `weight_v` become its parametrization.
     """
     key = key.removeprefix("wav2vec2.")
-    if key.startswith(("lm_head.", "quantizer.", "project_", "masked_spec_embed")):
+    if key.startswith(_NOT_THE_ENCODER):
         return None
     return key.replace("conv.weight_g", "conv.parametrizations.weight.original0").replace(
         "conv.weight_v", "conv.parametrizations.weight.original1"
