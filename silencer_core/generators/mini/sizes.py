@@ -1,0 +1,32 @@
+"""The small configuration of the Hallo classes."""
+
+from __future__ import annotations
+
+from silencer_core.generators.hallo.config import HalloConfig
+
+MINI = HalloConfig(
+    channels=(32, 64, 96, 96),
+    layers=1,
+    heads=4,
+    groups=16,
+    cross_dim=64,
+    motion_heads=4,
+    motion_groups=16,
+    face_dim=512,
+    face_tokens=4,
+    face_locator_channels=(16, 16, 32, 32),
+    audio_blocks=2,
+    audio_channels=40,
+    audio_hidden=128,
+    audio_tokens=6,
+    audio_dim=64,
+    vae_channels=(16, 32, 64, 96),
+    vae_layers=1,
+    vae_groups=8,
+    latent_channels=12,
+    latent_scale=1.0,
+    vae_mid_attention=False,
+    size=128,
+    steps=10,
+    guidance=2.0,
+)
