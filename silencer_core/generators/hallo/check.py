@@ -74,10 +74,10 @@ def check(path: str | Path) -> Report:
 def _check_part(part: Part, found: PublishedFolder, stored: StoredHallo | None) -> Finding:
     files = found.files(part)
     size = sum(file.stat().st_size for file in files)
-    if missing := found.missing(part):
-        return Finding(part, "missing", part.without or ", ".join(missing), size)
     if part.name == "faces":
-        return _check_faces(part, files, size)
+        return _check_faces(part, found.missing(part), files)
+    if missing := found.missing(part):
+        return Finding(part, "missing", f"{', '.join(missing)} missing", size)
     place = str(files[0].relative_to(found.root))
     try:
         for file in files:
@@ -91,24 +91,27 @@ def _check_part(part: Part, found: PublishedFolder, stored: StoredHallo | None) 
     return Finding(part, "found", place, size)
 
 
-def _check_faces(part: Part, files: list[Path], size: int) -> Finding:
+def _check_faces(part: Part, missing: list[str], files: list[Path]) -> Finding:
+    size = sum(file.stat().st_size for file in files)
+    if not files:
+        return Finding(part, "missing", f"without them {part.without}", 0)
+    if missing:  # the face finder takes all or none
+        present = ", ".join(file.name for file in files)
+        return Finding(part, "wrong", f"{', '.join(missing)} missing beside {present}", size)
     for file in files:
         with file.open("rb") as opened:
             start = opened.read(1)
         if start != _ONNX:
             return Finding(part, "wrong", f"{file.name} is not an ONNX model", size)
-    return Finding(part, "found", ", ".join(file.stem for file in files), size)
+    return Finding(part, "found", ", ".join(file.name for file in files), size)
 
 
 def _check_file(path: Path) -> list[Finding]:
-    stored = open_stored(path)
+    stored, beside = open_stored(path), look(path.parent)
     findings = []
     for part in PARTS:
         if part.name == "faces":
-            files = sorted(stored.faces.glob("*.onnx")) if stored.faces else []
-            size = sum(file.stat().st_size for file in files)
-            missing = Finding(part, "missing", part.without, 0)
-            findings.append(_check_faces(part, files, size) if files else missing)
+            findings.append(_check_faces(part, beside.missing(part), beside.files(part)))
         elif problem := _problem(part.name, stored):
             findings.append(Finding(part, "wrong", problem, 0))
         else:

@@ -19,6 +19,11 @@ from .config import HalloConfig
 _VAE = "sd-vae-ft-mse"
 _WAV2VEC = ("wav2vec/wav2vec2-base-960h", "wav2vec2-base-960h")
 _FACES = ("face_analysis/models", "face_analysis")
+_FACE_MODELS = (  # detector, landmarks (either), identity
+    ("scrfd_10g_bnkps.onnx",),
+    ("1k3d68.onnx", "2d106det.onnx"),
+    ("glintr100.onnx",),
+)
 OVERRIDES = "hallo/config.json"
 
 # every file, under its name in PublishedFolder, and where it may lie: the first that exists counts
@@ -71,7 +76,7 @@ PARTS: tuple[Part, ...] = (
         purpose="reference, denoising and face networks, projections",
         needs=("net",),
         downloads=("hallo/net.pth",),
-        source="https://huggingface.co/fudan-generative-ai/hallo",
+        source="huggingface.co/fudan-generative-ai/hallo",
         licence="MIT",
         bytes=4_850_000_000,
     ),
@@ -80,7 +85,7 @@ PARTS: tuple[Part, ...] = (
         purpose="pictures to latents and back",
         needs=("vae", "vae_config"),
         downloads=(f"{_VAE}/diffusion_pytorch_model.safetensors", f"{_VAE}/config.json"),
-        source="https://huggingface.co/stabilityai/sd-vae-ft-mse",
+        source="huggingface.co/stabilityai/sd-vae-ft-mse",
         licence="MIT",
         bytes=335_000_000,
     ),
@@ -89,16 +94,16 @@ PARTS: tuple[Part, ...] = (
         purpose="speech to audio features",
         needs=("wav2vec", "wav2vec_config"),
         downloads=(f"{_WAV2VEC[0]}/model.safetensors", f"{_WAV2VEC[0]}/config.json"),
-        source="https://huggingface.co/facebook/wav2vec2-base-960h",
+        source="huggingface.co/facebook/wav2vec2-base-960h",
         licence="Apache-2.0",
         bytes=378_000_000,
     ),
     Part(
         name="unet",
-        purpose="sizes of the two UNets (configuration only)",
+        purpose="sizes of the two UNets, a configuration only",
         needs=("unet_config",),
         downloads=("stable-diffusion-v1-5/unet/config.json",),
-        source="https://huggingface.co/stable-diffusion-v1-5/stable-diffusion-v1-5",
+        source="huggingface.co/stable-diffusion-v1-5/stable-diffusion-v1-5",
         licence="CreativeML OpenRAIL-M",
         bytes=1_000,
     ),
@@ -106,14 +111,11 @@ PARTS: tuple[Part, ...] = (
         name="faces",
         purpose="face box, landmarks and identity of a photo",
         needs=(),
-        downloads=tuple(
-            f"{_FACES[0]}/{name}.onnx"
-            for name in ("scrfd_10g_bnkps", "1k3d68", "2d106det", "glintr100")
-        ),
-        source="https://github.com/deepinsight/insightface/tree/master/model_zoo",
+        downloads=tuple(f"{_FACES[0]}/{names[0]}" for names in _FACE_MODELS),
+        source="github.com/deepinsight/insightface/tree/master/model_zoo",
         licence="non-commercial research only",
-        bytes=426_000_000,
-        without="the built-in detector finds the face; the identity embedding is zero",
+        bytes=421_000_000,
+        without="the built-in detector finds the face, and the identity embedding is zero",
     ),
 )
 
@@ -139,7 +141,11 @@ class PublishedFolder:
     def missing(self, part: Part) -> list[str]:
         """The files that `part` lacks, each as the path where the publisher has it."""
         if part.name == "faces":
-            return [] if self.faces else [f"{_FACES[0]}/*.onnx"]
+            return [
+                f"{_FACES[0]}/{names[0]}"
+                for names in _FACE_MODELS
+                if not (self.faces and any((self.faces / name).is_file() for name in names))
+            ]
         files = zip(part.needs, part.downloads, strict=True)
         return [path for name, path in files if getattr(self, name) is None]
 

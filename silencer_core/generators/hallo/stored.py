@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from silencer_core.audio import empty_wav2vec, wav2vec_name
 from silencer_core.checkpoint import Difference, difference, load_into, tensors_for
 from silencer_core.errors import SilencerError
 from silencer_core.weight_files import Header, open_weights, safetensors_writer
@@ -40,15 +40,6 @@ _OLD_ATTENTION = {
     "value": "to_v",
     "proj_attn": "to_out.0",
 }
-_OLD_POSITIONAL = {
-    "weight_g": "parametrizations.weight.original0",
-    "weight_v": "parametrizations.weight.original1",
-}
-# what a published wav2vec 2.0 holds besides the encoder: heads, and the vector that masks input
-# in training
-_NOT_THE_ENCODER = re.compile(
-    r"(lm_head|quantizer|project_hid|project_q|projector|classifier)\.|masked_spec_embed$"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,12 +78,10 @@ class StoredHallo:
         from .network import HalloNet
         from .vae import build_vae
 
+        if name == "wav2vec":
+            return empty_wav2vec(self.wav2vec_config)
         with torch.inference_mode(False), torch.device("meta"):
-            if name == "net":
-                return HalloNet(self.config)
-            if name == "vae":
-                return build_vae(self.config)
-            return _build_wav2vec(self.wav2vec_config)
+            return HalloNet(self.config) if name == "net" else build_vae(self.config)
 
     def load(
         self,
@@ -141,7 +130,7 @@ def open_folder(found: PublishedFolder) -> StoredHallo:
         weights={
             "net": StoredWeights(found.net),
             "vae": StoredWeights(found.vae, rename=vae_key),
-            "wav2vec": StoredWeights(found.wav2vec, rename=wav2vec_key),
+            "wav2vec": StoredWeights(found.wav2vec, rename=wav2vec_name),
         },
         faces=found.faces,
     )
@@ -239,28 +228,6 @@ def vae_key(key: str) -> str:
     return key
 
 
-def wav2vec_key(key: str) -> str | None:
-    """A wav2vec 2.0 key as `Wav2Vec2Model` names it today; None for what is not the encoder."""
-    key = key.removeprefix("wav2vec2.")
-    if _NOT_THE_ENCODER.match(key):
-        return None
-    head, _, tail = key.rpartition(".")
-    if head == "encoder.pos_conv_embed.conv" and tail in _OLD_POSITIONAL:
-        return f"{head}.{_OLD_POSITIONAL[tail]}"
-    return key
-
-
 def _net_key(key: str) -> str | None:
     others = tuple(prefix for prefix in _PREFIXES.values() if prefix)
     return None if key.startswith(others) else key
-
-
-def _build_wav2vec(config: Mapping[str, Any]) -> Wav2Vec2Model:
-    from transformers import Wav2Vec2Config, Wav2Vec2Model
-
-    # the vector that masks input in training does not exist then; the published file lacks it
-    unmasked = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0, "output_attentions": False}
-    try:
-        return Wav2Vec2Model(Wav2Vec2Config(**{**config, **unmasked}))
-    except (TypeError, ValueError, AttributeError) as error:
-        raise SilencerError(f"wav2vec's config.json is not usable: {error}") from error
