@@ -16,6 +16,9 @@ from silencer_core.generators.hallo.schedule import (
 )
 
 TABLE = {"atol": 1e-6, "rtol": 1e-6}
+# These contain 1 - alpha of nearly equal numbers: on another processor the very same diffusers
+# call is 3e-6 from the stored betas.
+DIFFERENCES = {"atol": 1e-6, "rtol": 3e-5}
 
 
 @pytest.fixture
@@ -33,7 +36,8 @@ def test_tables(schedules, outputs, output_name):
         "snr": lambda: snr(schedule),
         "minsnr5_v_weight": lambda: min_snr_weight(schedule),
     }[table]()
-    assert_close(found, outputs[output_name], **TABLE)
+    exact = table.endswith("alphas_cumprod") or table.startswith("final")
+    assert_close(found, outputs[output_name], **(TABLE if exact else DIFFERENCES))
 
 
 test_tables.pattern = re.compile(

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def split_heads(attn: Attention, tokens: Tensor) -> Tensor:
@@ -46,10 +46,10 @@ class WriteReference:
 class ReadReference:
     """Self-attention of the denoising network, which looks at the portrait as well.
 
-    Queries come from the frames `[B*f, h*w, C]`; keys and values from the frames and from the
-    portrait's features `[B or 1, h*w, C]`, projected once per portrait however many frames read
-    them. The first `blind` samples of the batch do not look (unconditional half of guidance);
-    the features are then those of the others.
+    Queries come from the frames `[rows, h*w, C]`; keys and values from the frames and from the
+    features of portraits `[P, h*w, C]`, projected once per portrait however many frames read
+    them. `reader` `[rows - blind]` says which portrait each row looks at; the first `blind` rows
+    look at none (unconditional half of guidance).
     """
 
     def __call__(
@@ -59,7 +59,7 @@ class ReadReference:
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
         portrait: Tensor | None = None,
-        frames: int = 1,
+        reader: Tensor | None = None,
         blind: int = 0,
     ) -> Tensor:
         query, key, value = (
@@ -68,23 +68,20 @@ class ReadReference:
         )
         if portrait is None:
             return attend(attn, query, key, value)
-        cut = blind * frames
-        seen = [
-            torch.cat([own[cut:], self._per_frame(attn, project(portrait), own[cut:], frames)], 2)
-            for own, project in ((key, attn.to_k), (value, attn.to_v))
-        ]
-        hidden = F.scaled_dot_product_attention(query[cut:], *seen)
-        if cut:
-            unseen = F.scaled_dot_product_attention(query[:cut], key[:cut], value[:cut])
+
+        def seen(own: Tensor, project: nn.Module) -> Tensor:
+            heads = split_heads(attn, project(portrait))
+            if len(heads) > 1:
+                heads = heads[reader]
+            return torch.cat([own[blind:], heads.expand(len(own) - blind, -1, -1, -1)], dim=2)
+
+        hidden = F.scaled_dot_product_attention(
+            query[blind:], seen(key, attn.to_k), seen(value, attn.to_v)
+        )
+        if blind:
+            unseen = F.scaled_dot_product_attention(query[:blind], key[:blind], value[:blind])
             hidden = torch.cat([unseen, hidden])
         return attn.to_out[0](hidden.transpose(1, 2).flatten(2))
-
-    @staticmethod
-    def _per_frame(attn: Attention, tokens: Tensor, like: Tensor, frames: int) -> Tensor:
-        heads = split_heads(attn, tokens)
-        if len(heads) > 1:
-            heads = heads.repeat_interleave(frames, dim=0)
-        return heads.expand(len(like), *heads.shape[1:])
 
 
 class ReadFace(AttnProcessor2_0):
@@ -98,7 +95,7 @@ class ReadFace(AttnProcessor2_0):
         attention_mask: Tensor | None = None,
         written: list[Tensor] | None = None,
         portrait: Tensor | None = None,
-        frames: int = 1,
+        reader: Tensor | None = None,
         blind: int = 0,
     ) -> Tensor:
         return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask)

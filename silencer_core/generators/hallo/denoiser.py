@@ -27,12 +27,15 @@ ZERO_MOTION_FRAMES = 4  # stand in for the motion frames where there is no refer
 class ReferenceFeatures:
     """What the reference network says of a portrait and of the frames before the clip.
 
-    `portrait`: place -> `[B or 1, h*w, C]`. `motion`: place -> `[B or 1, n, h*w, C]`; empty or
-    with places left out where no motion frames are wanted.
+    `portrait`: place -> `[P, h*w, C]`. `motion`: place -> `[B or 1, n, h*w, C]`; empty or with
+    places left out where no motion frames are wanted. `reader`: which portrait each frame of the
+    samples that look at one looks at, `[B' * f]`; by default every sample has its own, or all
+    have the only one.
     """
 
     portrait: Mapping[str, Tensor]
     motion: Mapping[str, Tensor]
+    reader: Tensor | None = None
 
     @classmethod
     def split(cls, features: Mapping[str, Tensor], samples: int = 1) -> ReferenceFeatures:
@@ -45,9 +48,10 @@ class ReferenceFeatures:
 
     def rounded_to(self, dtype: torch.dtype) -> ReferenceFeatures:
         """The same values after a trip through `dtype` (the reference keeps them in float16)."""
-        return ReferenceFeatures(
-            {name: x.to(dtype).to(x.dtype) for name, x in self.portrait.items()},
-            {name: x.to(dtype).to(x.dtype) for name, x in self.motion.items()},
+        return dataclasses.replace(
+            self,
+            portrait={name: x.to(dtype).to(x.dtype) for name, x in self.portrait.items()},
+            motion={name: x.to(dtype).to(x.dtype) for name, x in self.motion.items()},
         )
 
 
@@ -112,8 +116,7 @@ class DenoisingNetwork(UNet):
             face_feature: `[B or 1, channels[0], h, w]`, the face locator's.
             reference: portrait and motion features, or none for "no image".
             motion_scale: strength of the audio on background, face and lips.
-            blind: leading samples that do not look at the portrait (unconditional half); the
-                portrait's features are then those of the other samples.
+            blind: leading samples that do not look at a portrait (unconditional half).
             forward: see `Forward`.
 
         Returns:
@@ -129,6 +132,10 @@ class DenoisingNetwork(UNet):
         audio = audio_tokens.expand(batch, -1, -1, -1).flatten(0, 1)
         masks = [per_frame(mask) for mask in masks]
         animate = forward == "animate"
+        looking = torch.arange(batch - blind, device=latents.device)
+        reader = looking.repeat_interleave(frames)
+        if reference is not None and reference.reader is not None:
+            reader = reference.reader
 
         def motion_frames(place: Place, like: Tensor) -> Tensor | None:
             if not (animate or place.name == MID):
@@ -150,7 +157,7 @@ class DenoisingNetwork(UNet):
             hidden = block.attentions[i](
                 hidden,
                 encoder_hidden_states=tokens,
-                cross_attention_kwargs={**looked_at, "frames": frames, "blind": blind},
+                cross_attention_kwargs={**looked_at, "reader": reader, "blind": blind * frames},
                 return_dict=False,
             )[0]
             scale = motion_scale if animate or place.name == MID else (1.0, 1.0, 1.0)

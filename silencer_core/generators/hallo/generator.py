@@ -37,6 +37,14 @@ class Condition:
     face_feature: Tensor
     masks: tuple[Tensor, ...]
 
+    def guided(self) -> Condition:
+        """Two samples: nobody nowhere, and this face here. The regions stay."""
+        return dataclasses.replace(
+            self,
+            face_tokens=torch.cat([self.blank_tokens, self.face_tokens]),
+            face_feature=torch.cat([torch.zeros_like(self.face_feature), self.face_feature]),
+        )
+
 
 class Hallo:
     """A talking-head generator of Hallo's family, frozen.
@@ -135,7 +143,6 @@ class Hallo:
         audio_tokens: Tensor,
         reference: ReferenceFeatures | None,
         *,
-        face_tokens: Tensor | None = None,
         motion_scale: Sequence[float] = (1.0, 1.0, 1.0),
         blind: int = 0,
         forward: Forward = "animate",
@@ -144,7 +151,7 @@ class Hallo:
         return self.net.denoising_unet(
             self._given(latents),
             timesteps.to(self.device),
-            face_tokens=condition.face_tokens if face_tokens is None else face_tokens,
+            face_tokens=condition.face_tokens,
             audio_tokens=audio_tokens,
             masks=condition.masks,
             face_feature=condition.face_feature,

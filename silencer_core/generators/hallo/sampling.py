@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -144,13 +145,14 @@ def denoise_clip(
     latents = noise.to(generator.device, torch.float32)
     guided = guidance != 1
     if guided:
-        reference = _guided_reference(generator, condition, portrait_latent, motion_latents)
-        face_tokens = torch.cat([condition.blank_tokens, condition.face_tokens])
+        reference = _guided_reference(
+            generator, condition, portrait_latent, motion_latents, noise.shape[2]
+        )
+        condition = condition.guided()
         audio_tokens = torch.cat([torch.zeros_like(audio_tokens), audio_tokens])
     else:
         rows = torch.cat([portrait_latent, motion_latents])
         reference = generator.reference_features(rows, condition.face_tokens)
-        face_tokens = condition.face_tokens
 
     for timestep in schedule.timesteps:
         velocity = generator.predict(
@@ -159,7 +161,6 @@ def denoise_clip(
             condition,
             audio_tokens,
             reference,
-            face_tokens=face_tokens,
             motion_scale=motion_scale,
             blind=int(guided),
             forward=forward,
@@ -172,24 +173,26 @@ def denoise_clip(
 
 
 def _guided_reference(
-    generator: Hallo, condition: Condition, portrait_latent: Tensor, motion_latents: Tensor
+    generator: Hallo,
+    condition: Condition,
+    portrait_latent: Tensor,
+    motion_latents: Tensor,
+    frames: int,
 ) -> ReferenceFeatures:
     """Features for the unconditional and the conditional half of a guided batch.
 
-    The published pipeline tiles the two face tokens (nobody, somebody) alternately over the
-    frames of both halves, so that motion frames see either. The weights' users expect the result,
-    hence the same here. The unconditional portrait is never looked at and left out.
+    Two accidents of the published pipeline are part of what its weights are used with, hence of
+    this one. It tiles the two face tokens (nobody, somebody) over the rows of the reference
+    batch, `[portrait, motion frames...]` twice, so that they alternate from row to row. And it
+    tiles the two portraits over the frames of the denoiser's batch, so that successive frames
+    look alternately at the one written with nobody's tokens and at the one with somebody's.
     """
-    n = len(motion_latents)
-    who = (condition.blank_tokens, condition.face_tokens)
-    rows = [*range(1, n + 1), *range(n + 1, 2 * n + 2)]
-    latents = torch.cat([motion_latents, portrait_latent, motion_latents])
-    tokens = torch.cat([who[row % 2] for row in rows])
-    features = generator.net.reference_unet(latents.to(generator.dtype), tokens)
-    return ReferenceFeatures(
-        portrait={name: x[n : n + 1] for name, x in features.items()},
-        motion={name: torch.stack([x[:n], x[n + 1 :]]) for name, x in features.items()},
-    )
+    who = torch.cat([condition.blank_tokens, condition.face_tokens])
+    latents = torch.cat([portrait_latent, motion_latents]).repeat(2, 1, 1, 1)
+    rows = torch.arange(len(latents), device=who.device)
+    features = generator.net.reference_unet(latents.to(generator.dtype), who[rows % 2])
+    reader = torch.arange(frames, 2 * frames, device=who.device) % 2
+    return dataclasses.replace(ReferenceFeatures.split(features, samples=2), reader=reader)
 
 
 def _check(
