@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
+from silencer_core.audio import empty_wav2vec
 from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.config import HalloConfig
 from silencer_core.generators.hallo.folder import find, infer_config
@@ -99,6 +100,51 @@ def test_every_missing_file_is_named(published):
 def test_other_accepted_places(here, there, published, published_config):
     (published / here).rename(published / there)
     assert infer_config(published) == published_config
+
+
+PUBLISHED_CONFIGS = {
+    "stable-diffusion-v1-5/unet": {
+        "attention_head_dim": 8,
+        "block_out_channels": [320, 640, 1280, 1280],
+        "cross_attention_dim": 768,
+        "in_channels": 4,
+        "layers_per_block": 2,
+        "norm_num_groups": 32,
+        "sample_size": 64,
+    },
+    "sd-vae-ft-mse": {
+        "block_out_channels": [128, 256, 512, 512],
+        "latent_channels": 4,
+        "layers_per_block": 2,
+        "norm_num_groups": 32,
+        "sample_size": 256,
+    },
+    "wav2vec2-base-960h": {"hidden_size": 768, "num_hidden_layers": 12, "mask_time_prob": 0.05},
+}
+
+
+def test_published_sizes(tmp_path):
+    keys = Path(__file__).parents[2] / "shared/parity/published_keys.json"
+    if not keys.is_file():
+        pytest.skip(f"{keys} is absent")
+    published = json.loads(keys.read_text())
+    for folder, content in PUBLISHED_CONFIGS.items():
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "config.json").write_text(json.dumps(content))
+    (tmp_path / "hallo").mkdir()
+    nothing = torch.zeros(1)  # one value, seen as every shape: files of published keys, not sizes
+
+    def store(shapes, name: str) -> None:
+        torch.save({key: nothing.expand(shape) for key, shape in shapes.items()}, tmp_path / name)
+
+    store(published["net"], "hallo/net.pth")
+    store(published["vae"], "sd-vae-ft-mse/diffusion_pytorch_model.bin")
+    encoder = empty_wav2vec(PUBLISHED_CONFIGS["wav2vec2-base-960h"]).state_dict()
+    store(
+        {key: value.shape for key, value in encoder.items()}, "wav2vec2-base-960h/pytorch_model.bin"
+    )
+    assert infer_config(tmp_path) == HalloConfig()
+    assert run("check", tmp_path).exit_code == 0
 
 
 # loading
