@@ -54,7 +54,9 @@ class Naturals:
             crop = F.interpolate(crop, size=(self.side,) * 2, mode="bicubic")
         # Shuffled channels and another contrast multiply the few pictures.
         order = torch.randperm(3, generator=random)
-        crop = crop[0, order] ** uniform(0.7, 1.4) * uniform(0.8, 1.2) + uniform(-0.1, 0.1)
+        crop = crop[0, order].clamp(0, 1) ** uniform(0.7, 1.4) * uniform(0.8, 1.2) + uniform(
+            -0.1, 0.1
+        )
         return crop.clamp(0, 1)
 
 

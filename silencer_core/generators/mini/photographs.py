@@ -22,12 +22,14 @@ class Shot:
 
     Attributes:
         frames: `[K, 3, S, S]` in 0..1.
-        mouth: x, y of the mouth's centre, pixels.
+        mouth: x, y of the mouth's centre when a third open, pixels.
+        unit: half of a face box, pixels; a mouth is about 0.6 units wide.
         face_box, lip_box: left, top, right, bottom, pixels; the lip box covers every opening.
     """
 
     frames: Tensor
     mouth: tuple[float, float]
+    unit: float
     face_box: tuple[float, float, float, float]
     lip_box: tuple[float, float, float, float]
 
@@ -124,7 +126,7 @@ class Photographs:
         face = (head[0] - 0.85 * unit, head[1] - 0.95 * unit)
         face += (head[0] + 0.85 * unit, head[1] + 1.05 * unit)
         middle_of_mouth = pixel(0, split + mouth.drop / 3)
-        return Shot(frames, middle_of_mouth, face, lips)
+        return Shot(frames, middle_of_mouth, unit, face, lips)
 
 
 def _finer(grid: Tensor) -> Tensor:

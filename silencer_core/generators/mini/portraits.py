@@ -50,7 +50,7 @@ class Person:
         lips += (centre[0] + mouth.width * unit, low[1] + 0.12 * unit)
         face = (head[0] - 0.85 * unit, head[1] - 0.95 * unit)
         face += (head[0] + 0.85 * unit, head[1] + 1.05 * unit)
-        return Shot(frames, middle, face, lips)
+        return Shot(frames, middle, unit, face, lips)
 
 
 def draw(look: Look, side: int = 128) -> Person:

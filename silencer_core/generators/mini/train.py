@@ -12,6 +12,7 @@ Out = Annotated[Path, typer.Option(help="Folder for checkpoints, logs and sheets
 Portraits = Annotated[Path, typer.Option(help="Folder of grey portraits of one size.")]
 
 PEOPLE = 1500  # rendered faces to train on
+HELD_OUT_PEOPLE, HELD_OUT_SEED = 48, 900_000
 
 
 @app.callback()
@@ -23,12 +24,15 @@ def stages() -> None:
 def vae(
     out: Out = Path("runs/mini"),
     portraits: Portraits = Path("../shared/data/portraits"),
-    steps: int = 6000,
-    batch: int = 12,
+    steps: int = 12000,
+    batch: int = 4,
     rate: float = 1e-3,
     rendered: Annotated[float, typer.Option(help="Share of rendered faces.")] = 0.25,
+    save_every: int = 200,
 ) -> None:
     """Train the autoencoder; goes on where it stopped."""
+    import torch
+
     from .drawings import Drawings
     from .mixture import Mixture
     from .naturals import Naturals
@@ -38,9 +42,173 @@ def vae(
 
     out.mkdir(parents=True, exist_ok=True)
     photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
-    drawings = Drawings(out / "people.npy", PEOPLE, side=MINI.size)
+    torch.set_num_threads(1)
+    drawings = Drawings(out / "people.npy", PEOPLE, side=MINI.size) if rendered else None
     mixture = Mixture(photographs, drawings, Naturals(MINI.size), rendered)
-    train_vae(MINI, mixture, out, steps, batch, rate, log=logger(out / "vae.log"))
+    train_vae(MINI, mixture, out, steps, batch, rate, save_every, log=logger(out / "vae.log"))
+
+
+@app.command()
+def meter(
+    out: Out = Path("runs/mini"),
+    portraits: Portraits = Path("../shared/data/portraits"),
+    shots: int = 4000,
+    steps: int = 3000,
+) -> None:
+    """Train the mouth meter and say how well it reads held-out people."""
+    import torch
+    from safetensors.torch import save_file
+
+    from .drawings import Drawings
+    from .meter import meter_windows, train_meter
+    from .photographs import Photographs
+    from .sizes import MINI
+
+    torch.set_num_threads(1)
+    log = logger(out / "meter.log")
+    photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
+    crowd = Drawings(out / "people.npy", PEOPLE, side=MINI.size)
+    strangers = Drawings(out / "people_held_out.npy", HELD_OUT_PEOPLE, HELD_OUT_SEED, MINI.size)
+
+    def training_shot(number: int, opening: torch.Tensor):
+        if number % 2:
+            return crowd.person(number // 2 % len(crowd)).shot(opening)
+        people = photographs.train
+        return photographs.shot(people[number // 2 % len(people)], opening, number)
+
+    net = train_meter(meter_windows(training_shot, shots), steps, log=log)
+    save_file(
+        {name: value.half().contiguous() for name, value in net.state_dict().items()},
+        out / "meter.safetensors",
+    )
+    tests = {
+        "rendered": (lambda k, o: strangers.person(k).shot(o), len(strangers)),
+        "photographs": (
+            lambda k, o: photographs.shot(photographs.held_out[k], o, 10**6 + k),
+            len(photographs.held_out),
+        ),
+    }
+    for name, (shot, count) in tests.items():
+        windows, openings = meter_windows(shot, count)
+        with torch.no_grad():
+            read = net(windows.float())
+        r = torch.corrcoef(torch.stack([read, openings]))[0, 1].item()
+        error = (read - openings).abs().mean().item()
+        log(f"meter: held-out {name}: r {r:.4f}, mean error {error:.3f}, {count} people")
+
+
+@app.command()
+def speech(out: Out = Path("runs/mini"), utterances: int = 400) -> None:
+    """Synthesise the script: utterances to train on (espeak-ng and flite are needed)."""
+    from .script import write_script
+    from .voices import training_utterance
+
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / "script.npz").exists():
+        write_script(training_utterance(k) for k in range(utterances)).save(out / "script.npz")
+
+
+@app.command()
+def cast(
+    out: Out = Path("runs/mini"),
+    portraits: Portraits = Path("../shared/data/portraits"),
+    people: int = 2000,
+) -> None:
+    """Fix the autoencoder (`vae.safetensors`) and encode the people to train on."""
+    import torch
+    from safetensors.torch import save_file
+
+    from silencer_core.generators.hallo.vae import build_vae
+
+    from .cast import encode_cast
+    from .drawings import Drawings
+    from .mixture import Mixture
+    from .naturals import Naturals
+    from .photographs import Photographs
+    from .sizes import MINI
+    from .vae_training import normalise_latents
+
+    torch.set_num_threads(1)
+    photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
+    crowd = Drawings(out / "people.npy", PEOPLE, side=MINI.size)
+    naturals = Naturals(MINI.size)
+    if not (out / "vae.safetensors").exists():
+        vae = build_vae(MINI)
+        vae.load_state_dict(torch.load(out / "vae.pt", weights_only=True)["mean"])
+        sample = Mixture(photographs, crowd, naturals).batch(5_000_000, 200) * 2 - 1
+        normalise_latents(vae, sample)
+        save_file(vae.state_dict(), out / "vae.safetensors")
+    vae = load_vae(out / "vae.safetensors")
+
+    def shoot(number: int):
+        if number % 5 < 2:
+            person = crowd.person(number // 5 * 2 % len(crowd) + number % 5)
+            return person.shot
+        one = photographs.train[number * 7 % len(photographs.train)]
+        backdrop = naturals.crop(number, soft=True) if number % 3 == 0 else None
+        return lambda opening: photographs.shot(one, opening, number, backdrop)
+
+    encode_cast(vae, [shoot(k) for k in range(people)], MINI).save(out / "cast.npz")
+
+
+@app.command()
+def net(
+    out: Out = Path("runs/mini"),
+    portraits: Portraits = Path("../shared/data/portraits"),
+    steps: int = 6000,
+    rate: float = 1e-3,
+    save_every: int = 200,
+) -> None:
+    """Train the networks; goes on where it stopped."""
+    import torch
+
+    from .cast import Cast
+    from .drawings import Drawings
+    from .looking import Looker
+    from .meter import load_meter
+    from .net_training import train_net
+    from .photographs import Photographs
+    from .script import Script
+    from .sizes import MINI
+    from .voices import held_out_utterances
+
+    torch.set_num_threads(1)
+    photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
+    strangers = Drawings(out / "people_held_out.npy", HELD_OUT_PEOPLE, HELD_OUT_SEED, MINI.size)
+    shots = [strangers.person(k).shot for k in (3, 8, 21, 30)]
+    for one in photographs.held_out[4:24:5]:
+        shots.append(lambda opening, one=one: photographs.shot(one, opening, one, plain=True))
+    looker = Looker(
+        load_vae(out / "vae.safetensors"),
+        load_meter(out / "meter.safetensors"),
+        shots,
+        held_out_utterances()[: len(shots)],
+        out,
+    )
+    train_net(
+        MINI,
+        Cast.load(out / "cast.npz"),
+        Script.load(out / "script.npz"),
+        out,
+        steps,
+        rate,
+        save_every=save_every,
+        look=looker,
+        log=logger(out / "net.log"),
+    )
+
+
+def load_vae(path: Path):
+    """The fixed autoencoder, float32, frozen."""
+    from safetensors.torch import load_file
+
+    from silencer_core.generators.hallo.vae import build_vae
+
+    from .sizes import MINI
+
+    vae = build_vae(MINI).eval().requires_grad_(False)
+    vae.load_state_dict(load_file(path))
+    return vae
 
 
 def logger(path: Path):

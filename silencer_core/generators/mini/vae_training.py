@@ -61,6 +61,8 @@ def train_vae(
             posterior = net.encode(x).latent_dist
             y = net.decode(posterior.sample()).sample
         loss = reconstruction_loss(y.float(), x) + KL_WEIGHT * posterior.kl().sum() / x.numel()
+        if not loss.isfinite():
+            raise FloatingPointError(f"vae: loss {loss.item()} at step {step}")
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)

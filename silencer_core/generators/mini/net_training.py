@@ -1,0 +1,224 @@
+"""Training of the small generator's networks: HalloNet on the cast's latents and the script."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from silencer_core.generators.hallo.config import HalloConfig
+from silencer_core.generators.hallo.denoiser import ReferenceFeatures
+from silencer_core.generators.hallo.network import HalloNet
+from silencer_core.generators.hallo.schedule import sampling_schedule, training_schedule
+
+from .cast import Cast
+from .script import Script
+from .vae_training import average
+
+MOUTH_WEIGHT = 12.0
+MOUTH_SPREAD = (15.0, 13.0)  # standard deviation across and down, pixels
+NO_AUDIO, SILENCE, NOTHING = 0.06, 0.10, 0.06  # shares of clips
+AVERAGE = 0.998
+
+
+@dataclass
+class Batch:
+    """What one training step needs.
+
+    Attributes:
+        target: clean latents `[B, c, f, h, w]`.
+        portrait: `[B, c, h, w]`; motion: `[B, n, c, h, w]`, n may be 0.
+        windows: `[B, f, 5, 2, 40]`.
+        masks: per level `[B, 3, tokens]`; region: `[B, 3, S, S]`.
+        weight: loss weight `[B, 1, 1, h, w]`, mean 1.
+    """
+
+    target: Tensor
+    portrait: Tensor
+    motion: Tensor
+    windows: Tensor
+    masks: tuple[Tensor, ...]
+    region: Tensor
+    weight: Tensor
+
+
+class Stage:
+    """Draws batches: which people say which clips.
+
+    Args:
+        cast, script: what is learnt from.
+        config: sizes.
+        random: source of every choice.
+    """
+
+    def __init__(
+        self, cast: Cast, script: Script, config: HalloConfig, random: torch.Generator
+    ) -> None:
+        self.cast, self.script, self.config, self.random = cast, script, config, random
+        rows = (torch.arange(config.latent_size) + 0.5) * config.vae_factor
+        down, across = rows[:, None], rows[None, :]
+        x, y = cast.mouth[:, 0, None, None], cast.mouth[:, 1, None, None]
+        near = torch.exp(
+            -(((across - x) / MOUTH_SPREAD[0]) ** 2 + ((down - y) / MOUTH_SPREAD[1]) ** 2) / 2
+        )
+        weight = 1 + MOUTH_WEIGHT * near
+        self.weight = weight / weight.mean((1, 2), keepdim=True)
+
+    def batch(self, people: int, frames: int, motion: bool) -> Batch:
+        """People `[B]` who speak `frames` frames each, with or without motion frames."""
+        cast, random = self.cast, self.random
+        who = torch.randint(len(cast), (people,), generator=random)
+        heard, opening, before, first = self.script.clips(people, frames, random)
+        silent = torch.rand(people, generator=random) < SILENCE
+        heard[silent], opening[silent] = -1.0, 0.0
+        before[silent & (torch.rand(people, generator=random) < 0.5)] = 0.0
+        # The portrait's mouth is shut, or caught while speaking.
+        posed = torch.rand(people, 1, generator=random)
+        posed = torch.where(posed < 0.7, torch.zeros(()), (posed - 0.7) / 0.3)
+        portrait = cast.at(who, posed)[:, 0]
+        if motion:
+            copies = first | (torch.rand(people, generator=random) < 0.3)
+            before = torch.where(copies[:, None], posed.expand_as(before), before)
+            earlier = cast.at(who, before)
+            noise = torch.randn(earlier.shape, generator=random)
+            earlier = earlier + 0.1 * torch.rand((), generator=random) * noise
+        else:
+            earlier = portrait.new_zeros(people, 0, *portrait.shape[1:])
+        return Batch(
+            target=cast.at(who, opening).transpose(1, 2),
+            portrait=portrait,
+            motion=earlier,
+            windows=heard,
+            masks=cast.masks_by_level(who, self.config),
+            region=cast.face_regions(who, self.config.size),
+            weight=self.weight[who][:, None, None],
+        )
+
+
+def velocity_loss(net: HalloNet, batch: Batch, random: torch.Generator) -> Tensor:
+    """Weighted squared error of the v-prediction at one random timestep per clip."""
+    people = len(batch.target)
+    alphas = _alphas(random)
+    # Half of the timesteps lie where the mouth is decided.
+    late = torch.rand(people, generator=random) < 0.5
+    timesteps = torch.rand(people, generator=random)
+    timesteps = torch.where(late, 0.6 + 0.4 * timesteps, timesteps)
+    timesteps = (timesteps * 1000).long().clamp(max=999)
+    timesteps[torch.rand(people, generator=random) < 0.1] = 999
+    noise = torch.randn(batch.target.shape, generator=random)
+    signal = alphas[timesteps].sqrt()[:, None, None, None, None]
+    spread = (1 - alphas[timesteps]).sqrt()[:, None, None, None, None]
+    noisy = signal * batch.target + spread * noise
+    wanted = signal * noise - spread * batch.target
+
+    face = net.imageproj(torch.zeros(1, net.config.face_dim))
+    located = net.face_locator(batch.region)
+    audio = net.audioproj(batch.windows)
+    deaf = torch.rand(people, generator=random) < NO_AUDIO
+    blind = int((torch.rand(people, generator=random) < NOTHING).sum())
+    deaf[:blind] = True
+    audio = audio * (~deaf).float()[:, None, None, None]
+    located = located * (torch.arange(people) >= blind).float()[:, None, None, None]
+    rows = torch.cat([batch.portrait[:, None], batch.motion], 1)
+    features = net.reference_unet(rows.flatten(0, 1), face)
+    reference = ReferenceFeatures.split(features, people)
+    reference.portrait = {name: x[blind:] for name, x in reference.portrait.items()}
+    predicted = net.denoising_unet(
+        noisy,
+        timesteps,
+        face_tokens=face,
+        audio_tokens=audio,
+        masks=batch.masks,
+        face_feature=located,
+        reference=reference,
+        blind=blind,
+    )
+    return ((predicted - wanted).square() * batch.weight).mean()
+
+
+def train_net(
+    config: HalloConfig,
+    cast: Cast,
+    script: Script,
+    out: Path,
+    steps: int,
+    rate: float = 1e-3,
+    frames_per_step: int = 64,
+    first_stage: float = 0.35,
+    save_every: int = 200,
+    look: Callable[[HalloNet, int], str] | None = None,
+    log: Callable[[str], None] = print,
+) -> HalloNet:
+    """Train, or go on training, and return the averaged network in evaluation mode.
+
+    The first share of the steps sees short clips without motion frames, the rest clips of 1, 4, 8
+    and 16 frames with them. Writes `net.pt` to `out`. The learning rate falls along a cosine to
+    zero at `steps`; going on with more steps raises it again.
+
+    Args:
+        look: called with the averaged network and the step at every save; returns a line to log.
+    """
+    torch.manual_seed(0)
+    net = HalloNet(config)
+    mean = copy.deepcopy(net).eval().requires_grad_(False)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=1e-2)
+    state_file, step, losses = out / "net.pt", 0, []
+    if state_file.exists():
+        state = torch.load(state_file, weights_only=True)
+        net.load_state_dict(state["net"])
+        mean.load_state_dict(state["mean"])
+        optimiser.load_state_dict(state["optimiser"])
+        step = state["step"]
+        log(f"net: goes on from step {step}")
+    random = torch.Generator().manual_seed(1 + step)
+    stage = Stage(cast, script, config, random)
+    began = time.monotonic()
+    while step < steps:
+        for group in optimiser.param_groups:
+            group["lr"] = rate * min(1, (step + 1) / 100) * _cosine(step / steps)
+        if step < first_stage * steps:
+            frames, motion = 4, False
+        else:
+            frames = (1, 4, 8, 16)[int(torch.randint(4, (), generator=random))]
+            motion = True
+        people = max(1, frames_per_step // frames) if frames > 1 else frames_per_step // 3
+        loss = velocity_loss(net, stage.batch(people, frames, motion), random)
+        if not loss.isfinite():
+            raise FloatingPointError(f"net: loss {loss.item()} at step {step}")
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        average(mean, net, min(AVERAGE, step / (step + 10)))
+        losses.append(loss.item())
+        if step % save_every == 0 or step == steps:
+            minutes = (time.monotonic() - began) / 60
+            recent = sum(losses[-save_every:]) / len(losses[-save_every:])
+            state = {
+                "net": net.state_dict(),
+                "mean": mean.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "step": step,
+            }
+            torch.save(state, out / "net.tmp")
+            (out / "net.tmp").replace(state_file)
+            seen = look(mean, step) if look else ""
+            log(f"net: step {step}, {minutes:.1f} min, loss {recent:.4f}{seen}")
+    return mean
+
+
+def _alphas(random: torch.Generator) -> Tensor:
+    """Mostly the schedule that sampling uses, sometimes the one that protection uses."""
+    ours = torch.rand((), generator=random) < 0.75
+    return (sampling_schedule() if ours else training_schedule()).alphas_cumprod
+
+
+def _cosine(part: float) -> float:
+    return 0.5 + 0.5 * math.cos(math.pi * min(part, 1.0))
