@@ -92,7 +92,7 @@ def train_vae(
 
 def reconstruction_loss(y: Tensor, x: Tensor) -> Tensor:
     """Absolute error of values and of gradients at three scales, and structural dissimilarity."""
-    loss = (y - x).abs().mean() + 0.25 * (1 - local_similarity(y, x))
+    loss = (y - x).abs().mean() + 0.25 * (1 - local_similarity(y, x, stride=3))
     for _ in range(3):
         for axis in (-1, -2):
             loss = loss + 0.5 * (y.diff(dim=axis) - x.diff(dim=axis)).abs().mean()
@@ -100,11 +100,11 @@ def reconstruction_loss(y: Tensor, x: Tensor) -> Tensor:
     return loss
 
 
-def local_similarity(a: Tensor, b: Tensor, window: int = 7) -> Tensor:
+def local_similarity(a: Tensor, b: Tensor, window: int = 7, stride: int = 1) -> Tensor:
     """Mean SSIM with a flat window of pictures `[N, 3, S, S]` in -1..1 (Wang et al. 2004)."""
 
     def local(z: Tensor) -> Tensor:
-        return F.avg_pool2d(z, window, 1)
+        return F.avg_pool2d(z, window, stride)
 
     mean_a, mean_b = local(a), local(b)
     var_a, var_b = local(a * a) - mean_a**2, local(b * b) - mean_b**2
