@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+from diffusers.models.attention_processor import Attention
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
 
@@ -14,10 +14,44 @@ def split_heads(attn: Attention, tokens: Tensor) -> Tensor:
     return tokens.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
 
 
+def softmax_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Softmax attention; operands as `split_heads` gives them.
+
+    The fused kernel everywhere but for small half-precision problems on the CPU: there its
+    backward costs up to three times that of the plain formula, and it computes gradients of keys
+    and values that nobody asked for. The limit keeps the scores below 16 MB.
+    """
+    scores = query.shape[0] * query.shape[1] * query.shape[2] * key.shape[2]
+    if query.device.type == "cpu" and query.dtype != torch.float32 and scores <= 2**23:
+        weights = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+        return weights.softmax(-1) @ value
+    return F.scaled_dot_product_attention(query, key, value)
+
+
 def attend(attn: Attention, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Softmax attention and output projection; operands as `split_heads` gives them."""
-    hidden = F.scaled_dot_product_attention(query, key, value)
+    """Attention and output projection, `[N, T, C]`."""
+    return project_out(attn, softmax_attention(query, key, value))
+
+
+def project_out(attn: Attention, hidden: Tensor) -> Tensor:
+    """Heads together and through the output projection."""
     return attn.to_out[0](hidden.transpose(1, 2).flatten(2))
+
+
+class Attend:
+    """Self- or cross-attention as it stands in the book."""
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> Tensor:
+        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        query = split_heads(attn, attn.to_q(hidden_states))
+        key, value = (split_heads(attn, project(context)) for project in (attn.to_k, attn.to_v))
+        return attend(attn, query, key, value)
 
 
 class WriteReference:
@@ -36,11 +70,7 @@ class WriteReference:
     ) -> Tensor:
         if written is not None:
             written.append(hidden_states)
-        query, key, value = (
-            split_heads(attn, project(hidden_states))
-            for project in (attn.to_q, attn.to_k, attn.to_v)
-        )
-        return attend(attn, query, key, value)
+        return Attend()(attn, hidden_states)
 
 
 class ReadReference:
@@ -75,16 +105,14 @@ class ReadReference:
                 heads = heads[reader]
             return torch.cat([own[blind:], heads.expand(len(own) - blind, -1, -1, -1)], dim=2)
 
-        hidden = F.scaled_dot_product_attention(
-            query[blind:], seen(key, attn.to_k), seen(value, attn.to_v)
-        )
+        hidden = softmax_attention(query[blind:], seen(key, attn.to_k), seen(value, attn.to_v))
         if blind:
-            unseen = F.scaled_dot_product_attention(query[:blind], key[:blind], value[:blind])
+            unseen = softmax_attention(query[:blind], key[:blind], value[:blind])
             hidden = torch.cat([unseen, hidden])
-        return attn.to_out[0](hidden.transpose(1, 2).flatten(2))
+        return project_out(attn, hidden)
 
 
-class ReadFace(AttnProcessor2_0):
+class ReadFace:
     """Cross-attention to the face tokens; the arguments of its neighbour are not for it."""
 
     def __call__(
@@ -98,7 +126,7 @@ class ReadFace(AttnProcessor2_0):
         reader: Tensor | None = None,
         blind: int = 0,
     ) -> Tensor:
-        return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask)
+        return Attend()(attn, hidden_states, encoder_hidden_states)
 
 
 def self_attention_input(transformer: Transformer2DModel, hidden: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from diffusers.models.attention import Attention, FeedForward
 from torch import Tensor, nn
 
+from .attention import Attend
 from .config import HalloConfig
 
 REGIONS = ("full", "face", "lip")  # the order of masks and motion scales
@@ -25,6 +26,7 @@ class AudioBlock(nn.Module):
     def __init__(self, width: int, heads: int, audio_dim: int):
         super().__init__()
         shape = {"query_dim": width, "heads": heads, "dim_head": width // heads}
+        shape["processor"] = Attend()
         self.norm1 = nn.LayerNorm(width)
         self.attn1 = Attention(**shape)
         self.norm2 = nn.LayerNorm(width)

@@ -8,6 +8,7 @@ import torch
 from diffusers.models.attention import Attention, FeedForward
 from torch import Tensor, nn
 
+from .attention import Attend
 from .audio_attention import zeroed
 from .config import HalloConfig
 
@@ -31,7 +32,7 @@ class TemporalAttention(Attention):
     """Self-attention over frames `[N, frames, C]` with positions added before the projections."""
 
     def __init__(self, width: int, heads: int, rows: int):
-        super().__init__(query_dim=width, heads=heads, dim_head=width // heads)
+        super().__init__(query_dim=width, heads=heads, dim_head=width // heads, processor=Attend())
         self.pos_encoder = PositionTable(width, rows)
 
     def forward(self, hidden: Tensor) -> Tensor:
