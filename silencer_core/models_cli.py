@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from silencer_core.download import RemoteFile
-    from silencer_core.generators.hallo.folder import Part
+    from silencer_core.models.download import RemoteFile
+    from silencer_core.models.folder import Part
 
 REPOSITORY = "fudan-generative-ai/hallo"
 _STYLES = {"found": "green", "missing": "yellow", "wrong": "red"}
@@ -30,7 +30,7 @@ def check(
 
     Ends with status 0 if the generator can be used, else 1.
     """
-    from silencer_core.generators.hallo.check import check as check_generator
+    from silencer_core.models.check import check as check_generator
 
     report = check_generator(folder)
     table = _table("part", "state", "size", "source", "licence")
@@ -70,7 +70,7 @@ def convert(
     import torch
     from rich.progress import BarColumn, DownloadColumn, Progress
 
-    from silencer_core.generators.hallo.stored import convert as convert_generator
+    from silencer_core.models.stored import convert as convert_generator
 
     dtypes = {"float16": torch.float16, "bfloat16": torch.bfloat16}
     if dtype not in dtypes:
@@ -96,7 +96,7 @@ def download(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Fetch what is missing from its publisher. Resumes, and verifies every file."""
-    from silencer_core.download import bytes_to_fetch, describe, fetch, require_space
+    from silencer_core.models.download import bytes_to_fetch, describe, fetch, require_space
 
     parts = _missing_parts(folder, only)
     console = _console()
@@ -116,7 +116,7 @@ def download(
 
 
 def _missing_parts(folder: Path, only: str) -> list[Part]:
-    from silencer_core.generators.hallo.folder import PARTS, look
+    from silencer_core.models.folder import PARTS, look
 
     known = {part.name: part for part in PARTS}
     names = [name.strip() for name in only.split(",") if name.strip()] or list(known)

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from silencer_core.audio import empty_wav2vec
 from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.config import HalloConfig
-from silencer_core.generators.hallo.folder import find, infer_config
-from silencer_core.generators.hallo.stored import open_stored
+from silencer_core.models.folder import find, infer_config
+from silencer_core.models.stored import open_stored
 from silencer_core.models_cli import app
 
 VAE = "sd-vae-ft-mse/diffusion_pytorch_model.safetensors"

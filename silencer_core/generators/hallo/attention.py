@@ -21,6 +21,8 @@ def softmax_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     backward costs up to three times that of the plain formula, and it computes gradients of keys
     and values that nobody asked for. The limit keeps the scores below 16 MB.
     """
+    if key.shape[2] == 1:  # one key has all the weight: a single frame's attention over time
+        return value.expand_as(query)
     scores = query.shape[0] * query.shape[1] * query.shape[2] * key.shape[2]
     if query.device.type == "cpu" and query.dtype != torch.float32 and scores <= 2**23:
         weights = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)

@@ -13,8 +13,7 @@ from typing import Any
 
 from silencer_core.checkpoint import shapes
 from silencer_core.errors import SilencerError
-
-from .config import HalloConfig
+from silencer_core.generators.hallo.config import HalloConfig
 
 _VAE = "sd-vae-ft-mse"
 _WAV2VEC = ("wav2vec/wav2vec2-base-960h", "wav2vec2-base-960h")

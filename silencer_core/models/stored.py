@@ -17,16 +17,16 @@ from torch import nn
 from silencer_core.audio import empty_wav2vec, wav2vec_name
 from silencer_core.checkpoint import Difference, difference, load_into, tensors_for
 from silencer_core.errors import SilencerError
+from silencer_core.generators.hallo.config import HalloConfig
 from silencer_core.weight_files import Header, open_weights, safetensors_writer
 
-from .config import HalloConfig
 from .folder import PublishedFolder, face_models, find, infer_config, read_json
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
     from transformers import Wav2Vec2Model
 
-    from .network import HalloNet
+    from silencer_core.generators.hallo.network import HalloNet
 
 MODULES = ("net", "vae", "wav2vec")
 _FORMAT = "silencer.format"
@@ -75,8 +75,8 @@ class StoredHallo:
 
     def build(self, name: str) -> nn.Module:
         """The module of that name (see `MODULES`) on the meta device, without weights."""
-        from .network import HalloNet
-        from .vae import build_vae
+        from silencer_core.generators.hallo.network import HalloNet
+        from silencer_core.generators.hallo.vae import build_vae
 
         if name == "wav2vec":
             return empty_wav2vec(self.wav2vec_config)
