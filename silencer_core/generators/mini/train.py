@@ -30,22 +30,29 @@ def vae(
     rendered: Annotated[float, typer.Option(help="Share of rendered faces.")] = 0.25,
     save_every: int = 200,
 ) -> None:
-    """Train the autoencoder; goes on where it stopped."""
+    """Compute the encoder, train the decoder; goes on where it stopped."""
     import torch
+    from safetensors.torch import save_file
 
     from .drawings import Drawings
     from .mixture import Mixture
     from .naturals import Naturals
     from .photographs import Photographs
     from .sizes import MINI
-    from .vae_training import train_vae
+    from .vae_training import begin_vae, train_decoder
 
     out.mkdir(parents=True, exist_ok=True)
-    photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
     torch.set_num_threads(1)
-    drawings = Drawings(out / "people.npy", PEOPLE, side=MINI.size) if rendered else None
+    photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
+    drawings = Drawings(out / "people.npy", PEOPLE, side=MINI.size)
     mixture = Mixture(photographs, drawings, Naturals(MINI.size), rendered)
-    train_vae(MINI, mixture, out, steps, batch, rate, save_every, log=logger(out / "vae.log"))
+    if not (out / "vae.safetensors").exists():
+        save_file(begin_vae(MINI, mixture).state_dict(), out / "vae.safetensors")
+    vae = load_vae(out / "vae.safetensors")
+    vae.requires_grad_(True)
+    log = logger(out / "vae.log")
+    vae = train_decoder(vae, mixture, out, steps, batch, rate, save_every, log)
+    save_file(vae.state_dict(), out / "vae.safetensors")
 
 
 @app.command()
@@ -114,30 +121,19 @@ def cast(
     portraits: Portraits = Path("../shared/data/portraits"),
     people: int = 2000,
 ) -> None:
-    """Fix the autoencoder (`vae.safetensors`) and encode the people to train on."""
+    """Encode the people to train on; needs the encoder (stage vae), not the trained decoder."""
     import torch
-    from safetensors.torch import save_file
-
-    from silencer_core.generators.hallo.vae import build_vae
 
     from .cast import encode_cast
     from .drawings import Drawings
-    from .mixture import Mixture
     from .naturals import Naturals
     from .photographs import Photographs
     from .sizes import MINI
-    from .vae_training import normalise_latents
 
     torch.set_num_threads(1)
     photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
     crowd = Drawings(out / "people.npy", PEOPLE, side=MINI.size)
     naturals = Naturals(MINI.size)
-    if not (out / "vae.safetensors").exists():
-        vae = build_vae(MINI)
-        vae.load_state_dict(torch.load(out / "vae.pt", weights_only=True)["mean"])
-        sample = Mixture(photographs, crowd, naturals).batch(5_000_000, 200) * 2 - 1
-        normalise_latents(vae, sample)
-        save_file(vae.state_dict(), out / "vae.safetensors")
     vae = load_vae(out / "vae.safetensors")
 
     def shoot(number: int):

@@ -1,4 +1,4 @@
-"""Training of the small autoencoder."""
+"""The small autoencoder: its encoder is computed, its decoder trained."""
 
 from __future__ import annotations
 
@@ -16,86 +16,108 @@ from torch import Tensor, nn
 from silencer_core.generators.hallo.config import HalloConfig
 from silencer_core.generators.hallo.vae import build_vae
 
+from .linear_encoder import set_linear_encoder, start_decoder
 from .mixture import Mixture
 from .sheets import save_sheet
 
-KL_WEIGHT = 0.003
 AVERAGE = 0.995
+NOISE = 0.08  # added to latents, so that the decoder forgives what a denoiser leaves
 
 
-def train_vae(
-    config: HalloConfig,
+def begin_vae(config: HalloConfig, mixture: Mixture, seed: int = 0) -> AutoencoderKL:
+    """An autoencoder with its final encoder and an untrained decoder."""
+    torch.manual_seed(seed)
+    vae = build_vae(config).eval()
+    set_linear_encoder(vae, mixture.batch(5_000_000, 400) * 2 - 1)
+    start_decoder(vae)
+    return vae
+
+
+def train_decoder(
+    vae: AutoencoderKL,
     mixture: Mixture,
     out: Path,
     steps: int,
-    batch: int = 12,
+    batch: int = 4,
     rate: float = 1e-3,
     save_every: int = 200,
     log: Callable[[str], None] = print,
 ) -> AutoencoderKL:
-    """Train, or go on training, and return the averaged network in evaluation mode.
+    """Train the decoder, or go on, and return the averaged autoencoder in evaluation mode.
 
-    Writes `vae.pt` (everything needed to go on) and `vae_<step>.jpg` (held-out pictures above
+    Writes `decoder.pt` (everything needed to go on) and `vae_<step>.jpg` (held-out pictures above
     their reconstructions) to `out`. The learning rate falls along a cosine to zero at `steps`;
     going on with more steps raises it again.
+
+    Args:
+        vae: what `begin_vae` returned; its encoder stays as it is.
     """
     torch.manual_seed(0)
-    net = build_vae(config)
-    mean = copy.deepcopy(net).eval().requires_grad_(False)
+    vae.encoder.requires_grad_(False)
+    vae.quant_conv.requires_grad_(False)
+    net = nn.ModuleDict({"decoder": vae.decoder, "post": vae.post_quant_conv}).train()
+    mean = copy.deepcopy(vae).eval().requires_grad_(False)
+    average_net = nn.ModuleDict({"decoder": mean.decoder, "post": mean.post_quant_conv})
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-3)
-    state_file, step, losses = out / "vae.pt", 0, []
+    state_file, step, losses = out / "decoder.pt", 0, []
     if state_file.exists():
         state = torch.load(state_file, weights_only=True)
         net.load_state_dict(state["net"])
-        mean.load_state_dict(state["mean"])
+        average_net.load_state_dict(state["mean"])
         optimiser.load_state_dict(state["optimiser"])
         step = state["step"]
-        log(f"vae: goes on from step {step}")
+        log(f"decoder: goes on from step {step}")
     test = mixture.held_out(24) * 2 - 1
     began = time.monotonic()
     while step < steps:
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1, (step + 1) / 100) * _cosine(step / steps)
         x = mixture.batch(1_000_000 + step * batch, batch) * 2 - 1
+        with torch.no_grad():
+            latents = vae.encode(x).latent_dist.mode()
+            latents = latents + NOISE * torch.randn_like(latents)
         with torch.autocast("cpu", torch.bfloat16):
-            posterior = net.encode(x).latent_dist
-            y = net.decode(posterior.sample()).sample
-        loss = reconstruction_loss(y.float(), x) + KL_WEIGHT * posterior.kl().sum() / x.numel()
+            y = net["decoder"](net["post"](latents))
+        loss = reconstruction_loss(y.float(), x)
         if not loss.isfinite():
-            raise FloatingPointError(f"vae: loss {loss.item()} at step {step}")
+            raise FloatingPointError(f"decoder: loss {loss.item()} at step {step}")
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
         step += 1
-        average(mean, net, min(AVERAGE, step / (step + 20)))
+        average(average_net, net, min(AVERAGE, step / (step + 20)))
         losses.append(loss.item())
         if step % save_every == 0 or step == steps:
             psnr, ssim, shown = measure(mean, test)
             minutes = (time.monotonic() - began) / 60
             recent = sum(losses[-save_every:]) / len(losses[-save_every:])
-            log(
-                f"vae: step {step}, {minutes:.1f} min, loss {recent:.4f}, {psnr:.2f} dB, {ssim:.4f}"
-            )
+            found = f"loss {recent:.4f}, {psnr:.2f} dB, SSIM {ssim:.4f}"
+            log(f"decoder: step {step}, {minutes:.1f} min, {found}")
             pairs = [torch.cat([a, b], 1) for a, b in zip(test[6:22], shown[6:22], strict=True)]
             save_sheet(torch.stack(pairs) / 2 + 0.5, out / f"vae_{step:06d}.jpg", columns=8)
             state = {
                 "net": net.state_dict(),
-                "mean": mean.state_dict(),
+                "mean": average_net.state_dict(),
                 "optimiser": optimiser.state_dict(),
                 "step": step,
             }
-            torch.save(state, out / "vae.tmp")
-            (out / "vae.tmp").replace(state_file)
+            torch.save(state, out / "decoder.tmp")
+            (out / "decoder.tmp").replace(state_file)
     return mean
 
 
 def reconstruction_loss(y: Tensor, x: Tensor) -> Tensor:
-    """Absolute error of values and of gradients at three scales, and structural dissimilarity."""
-    loss = (y - x).abs().mean() + 0.25 * (1 - local_similarity(y, x, stride=3))
+    """Errors of values, of gradients at three scales, and of local structure."""
+    error = y - x
+    loss = (
+        error.abs().mean()
+        + 2 * error.square().mean()
+        + 0.25 * (1 - local_similarity(y, x, stride=3))
+    )
     for _ in range(3):
         for axis in (-1, -2):
-            loss = loss + 0.5 * (y.diff(dim=axis) - x.diff(dim=axis)).abs().mean()
+            loss = loss + 0.25 * (y.diff(dim=axis) - x.diff(dim=axis)).abs().mean()
         x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
     return loss
 
@@ -129,24 +151,6 @@ def average(mean: nn.Module, net: nn.Module, keep: float) -> None:
     """Exponential average of weights, in place."""
     for a, b in zip(mean.parameters(), net.parameters(), strict=True):
         a.lerp_(b, 1 - keep)
-
-
-@torch.no_grad()
-def normalise_latents(vae: AutoencoderKL, pictures: Tensor) -> None:
-    """Give every latent channel zero mean and unit variance over `pictures` (-1..1), in place.
-
-    The change goes into the 1x1 convolutions on either side of the latent, so that pictures come
-    out as before and a latent scale of 1 fits.
-    """
-    latents = torch.cat([vae.encode(x).latent_dist.mode() for x in pictures.split(8)])
-    shift, spread = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
-    count = len(shift)
-    post, before = vae.post_quant_conv, vae.quant_conv
-    post.bias += post.weight[:, :, 0, 0] @ shift
-    post.weight *= spread[None, :, None, None]
-    before.weight[:count] /= spread[:, None, None, None]
-    before.bias[:count] = (before.bias[:count] - shift) / spread
-    before.bias[count:] -= 2 * spread.log()
 
 
 def _cosine(part: float) -> float:
