@@ -62,7 +62,7 @@ def meter(
     shots: int = 4000,
     steps: int = 3000,
 ) -> None:
-    """Train the mouth meter and say how well it reads held-out people."""
+    """Train the mouth meter unless it is there, and say how well it reads held-out people."""
     import torch
     from safetensors.torch import save_file
 
@@ -71,6 +71,8 @@ def meter(
     from .photographs import Photographs
     from .sizes import MINI
 
+    if (out / "meter.safetensors").exists():
+        return
     torch.set_num_threads(1)
     log = logger(out / "meter.log")
     photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
@@ -122,6 +124,8 @@ def cast(
     people: int = 2000,
 ) -> None:
     """Encode the people to train on; needs the encoder (stage vae), not the trained decoder."""
+    if (out / "cast.npz").exists():
+        return
     import torch
 
     from .cast import encode_cast
@@ -175,7 +179,7 @@ def net(
     for one in photographs.held_out[4:24:5]:
         shots.append(lambda opening, one=one: photographs.shot(one, opening, one, plain=True))
     looker = Looker(
-        load_vae(out / "vae.safetensors"),
+        latest_vae(out),
         load_meter(out / "meter.safetensors"),
         shots,
         held_out_utterances()[: len(shots)],
@@ -192,6 +196,59 @@ def net(
         look=looker,
         log=logger(out / "net.log"),
     )
+
+
+@app.command()
+def pack(
+    out: Out = Path("runs/mini"),
+    to: Annotated[Path | None, typer.Option(help="Folder; the package's own if none.")] = None,
+) -> None:
+    """Write the weights to ship: networks and autoencoder in one file, the meter in another."""
+    import shutil
+
+    import torch
+
+    from silencer_core.generators.hallo.network import HalloNet
+
+    from .sizes import MINI
+    from .weights import METER, WEIGHTS
+    from .weights import pack as write
+
+    networks = HalloNet(MINI)
+    networks.load_state_dict(torch.load(out / "net.pt", weights_only=True)["mean"])
+    folder = to or WEIGHTS.parent
+    vae_weights = latest_vae(out)
+    write(networks, vae_weights, folder / WEIGHTS.name)
+    shutil.copy(out / METER.name, folder / METER.name)
+
+
+@app.command(name="all")
+def everything(
+    out: Out = Path("runs/mini"),
+    portraits: Portraits = Path("../shared/data/portraits"),
+    vae_steps: int = 16000,
+    net_steps: int = 12000,
+) -> None:
+    """All stages in order, from nothing to the weights to ship."""
+    vae(out, portraits, vae_steps)
+    speech(out)
+    meter(out, portraits)
+    cast(out, portraits)
+    net(out, portraits, net_steps)
+    pack(out)
+
+
+def latest_vae(out: Path):
+    """The encoder of `vae.safetensors` with the decoder as far as it is trained."""
+    import torch
+
+    autoencoder = load_vae(out / "vae.safetensors")
+    if (out / "decoder.pt").exists():
+        state = torch.load(out / "decoder.pt", weights_only=True)["mean"]
+        for name, room in (("decoder", "decoder"), ("post", "post_quant_conv")):
+            part = {k.removeprefix(f"{name}."): v for k, v in state.items() if k.startswith(name)}
+            getattr(autoencoder, room).load_state_dict(part)
+    return autoencoder
 
 
 def load_vae(path: Path):
