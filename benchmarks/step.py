@@ -31,6 +31,8 @@ from silencer_core.generators import default_dtype
 from silencer_core.generators.hallo.config import HalloConfig
 from silencer_core.generators.hallo.denoiser import ReferenceFeatures
 from silencer_core.generators.hallo.generator import Hallo
+from silencer_core.generators.hallo.network import HalloNet
+from silencer_core.generators.hallo.vae import build_vae
 from silencer_core.objectives.silencer1 import Draws, Silencer1
 
 CONFIGS = {
@@ -145,17 +147,14 @@ def measure(config: HalloConfig, dtype_name: str, threads: int, repeats: int, se
 
 
 def random_generator(config: HalloConfig, dtype: torch.dtype) -> Hallo:
-    """Random weights; layers that start at zero get values, or the audio would be free."""
+    """Random weights made in place; none is zero, or the audio would cost nothing."""
     with torch.device("meta"):
-        shapes = Hallo.untrained(config)
-    for module in (shapes.net, shapes.vae):
-        module.to_empty(device="cpu").to(dtype)
-    generator = Hallo.untrained(config, dtype) if config.channels[0] < 320 else shapes
-    for module in (generator.net, generator.vae):
+        modules = HalloNet(config), build_vae(config)
+    for module in modules:
+        torch.nn.Module.to(module, dtype).to_empty(device="cpu")
         for name, value in module.state_dict().items():
-            if generator is shapes or not value.any():
-                fill(name, value)
-    return generator
+            fill(name, value)
+    return Hallo(*modules)
 
 
 def fill(name: str, value: torch.Tensor) -> None:
@@ -274,11 +273,8 @@ def weights_mib(generator: Hallo) -> float:
 
 def count_parameters(config: HalloConfig) -> dict[str, int]:
     with torch.device("meta"):
-        generator = Hallo.untrained(config)
-    return {
-        "net": sum(p.numel() for p in generator.net.parameters()),
-        "vae": sum(p.numel() for p in generator.vae.parameters()),
-    }
+        modules = {"net": HalloNet(config), "vae": build_vae(config)}
+    return {name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()}
 
 
 def compare(results: dict[str, Result]) -> dict:

@@ -76,7 +76,8 @@ class Hallo:
     @classmethod
     def untrained(cls, config: HalloConfig, dtype: torch.dtype = torch.float32) -> Hallo:
         """Random weights of the given sizes, from torch's current seed."""
-        return cls(HalloNet(config).to(dtype), build_vae(config).to(dtype))
+        modules = HalloNet(config), build_vae(config)
+        return cls(*(torch.nn.Module.to(module, dtype) for module in modules))
 
     @property
     def device(self) -> torch.device:
