@@ -1,0 +1,241 @@
+"""The command line. Every command reads its input first, and loads the generator last."""
+
+from __future__ import annotations
+
+import enum
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from silencer_core import __version__
+from silencer_core.errors import SilencerError
+from silencer_core.models_cli import app as models_app
+
+INTERRUPTED = 130  # what shells report for Ctrl-C
+
+app = typer.Typer(
+    help="Protect a portrait from being made to talk, and verify that the protection holds.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.add_typer(models_app, name="models")
+
+
+class Precision(str, enum.Enum):
+    """Of the generator's networks."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one line on stderr and exit code 1."""
+    try:
+        app()
+    except SilencerError as error:
+        print(f"silencer: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"silencer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def _three_numbers(text: str) -> tuple[float, float, float]:
+    try:
+        full, face, lip = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is not three numbers separated by commas, such as 1,1,1.",
+            param_hint="--motion-scale",
+        ) from error
+    return full, face, lip
+
+
+def _which_face(text: str) -> str | int:
+    if text == "largest":
+        return text
+    if text.isdecimal():
+        return int(text)
+    raise typer.BadParameter(
+        f"{text!r} is neither largest nor a number from 0.", param_hint="--face"
+    )
+
+
+@app.command()
+def attack(
+    photo: Annotated[Path, typer.Argument(help="Picture of a face: PNG, JPEG, WebP, ...")],
+    speech: Annotated[Path, typer.Argument(help="Recording: WAV, FLAC, OGG, MP3, M4A, ...")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .mp4 to write.")],
+    generator: Annotated[
+        Path,
+        typer.Option(
+            "-g", "--generator", help="A folder in the published layout, or a converted file."
+        ),
+    ],
+    seed: Annotated[int, typer.Option(help="Of the noise: the same seed, the same frames.")] = 42,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, max=1000, help="Denoising steps per clip; the generator's own if none"),
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(min=0, help="Weight of face and speech; 1 is the fastest."),
+    ] = None,
+    motion_scale: Annotated[
+        str,
+        typer.Option(metavar="FULL,FACE,LIP", help="How strongly the speech moves each region."),
+    ] = "1,1,1",
+    face: Annotated[
+        str,
+        typer.Option(
+            metavar="largest|N", help="Which face of several; counted by size, from 0 for largest."
+        ),
+    ] = "largest",
+    face_mask: Annotated[
+        Path | None, typer.Option(help="Picture, white on the face, instead of finding it.")
+    ] = None,
+    lip_mask: Annotated[Path | None, typer.Option(help="Picture, white on the lips.")] = None,
+    whole_photo: Annotated[
+        bool, typer.Option("--whole-photo", help="Take the whole photo, not a square at the face.")
+    ] = False,
+    visible_mark: Annotated[
+        bool,
+        typer.Option(
+            "--visible-mark/--no-visible-mark",
+            help='"SYNTHETIC" in a corner. The metadata says it in any case.',
+        ),
+    ] = True,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one present if none.")
+    ] = None,
+    dtype: Annotated[Precision | None, typer.Option(help="Precision of the networks.")] = None,
+) -> None:
+    """Make the photo say the recording, as an attacker would: the proof of a protection.
+
+    The video is marked as synthetic. Use photos of people who agreed to it.
+    """
+    _check_output(output)
+    _check_device(device)
+    scale, which = _three_numbers(motion_scale), _which_face(face)
+
+    import torch
+
+    from silencer_core.audio import read_speech
+    from silencer_core.generators import load_generator
+    from silencer_core.generators.hallo.sampling import animate
+    from silencer_core.photo import read_photo
+    from silencer_core.portrait import find_portrait
+    from silencer_core.video import write_video
+
+    picture, recording = read_photo(photo), read_speech(speech)
+    masks = {
+        name: read_photo(path).pixels.mean(0)
+        for name, path in (("face_mask", face_mask), ("lip_mask", lip_mask))
+        if path is not None
+    }
+    with _progress() as show:
+        show("loading the generator")
+        loaded = load_generator(generator, device, dtype and getattr(torch, dtype.value))
+        show("finding the face")
+        config = loaded.config
+        portrait = find_portrait(
+            picture.pixels,
+            config.size,
+            backend=loaded.faces(),
+            which=which,
+            whole=whole_photo,
+            vae_factor=config.vae_factor,
+            levels=config.levels,
+            **masks,
+        )
+        show("listening")
+        driving = loaded.drive(recording)
+        show("animating")
+        frames = animate(
+            loaded,
+            portrait,
+            driving,
+            steps=steps,
+            guidance=guidance,
+            motion_scale=scale,
+            seed=seed,
+            progress=lambda done, total: show("animating", done, total),
+        )
+        count = write_video(output, frames, recording, fps=config.fps, visible_mark=visible_mark)
+    print(f"{output}: {count} frames, {count / config.fps:.2f} s")
+
+
+def _check_output(output: Path) -> None:
+    """Before any work: that the video can be written where it is wanted."""
+    if output.suffix.lower() != ".mp4":
+        raise SilencerError(f"{output}: the output is a video; choose a name that ends in .mp4.")
+    if output.is_dir():
+        raise SilencerError(f"{output}: is a folder; name a file.")
+    if not output.parent.is_dir():
+        raise SilencerError(f"{output.parent}: no such folder for the output; create it first.")
+    if not os.access(output.parent, os.W_OK):
+        raise SilencerError(f"{output.parent}: this folder cannot be written to; choose another.")
+
+
+def _check_device(device: str | None) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # unknown name; built without this device
+        reason = str(error).partition("\n")[0]
+        raise typer.BadParameter(
+            f"{device!r} cannot be used here: {reason}", param_hint="--device"
+        ) from error
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[..., None]]:
+    """A line on stderr: `show(doing, done, total)`; with a total, a bar and the time left."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    bar = Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        speed_estimate_period=600,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("", total=None)
+        yield lambda doing, done=0, total=None: bar.update(
+            task, description=doing, completed=done, total=total
+        )
+
+
+if __name__ == "__main__":
+    main()
