@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from silencer_core.models.download import bytes_to_fetch, describe, fetch, require_space
 from silencer_core.errors import SilencerError
+from silencer_core.models.download import bytes_to_fetch, describe, fetch, require_space
 from silencer_core.models.folder import PARTS
 from silencer_core.models_cli import REPOSITORY, app
 
