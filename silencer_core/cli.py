@@ -172,6 +172,12 @@ def attack(
             levels=config.levels,
             **masks,
         )
+        if not portrait.embedding.any():
+            print(
+                "silencer: no face model identifies the person, so the generator is told of "
+                "nobody; with the published ONNX models it follows the face more closely.",
+                file=sys.stderr,
+            )
         show("listening")
         driving = loaded.drive(recording)
         show("animating")

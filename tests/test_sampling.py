@@ -166,3 +166,15 @@ def test_frames_come_under_inference_mode(generator, portrait):
     """A host may run everything in inference mode; frames must come all the same."""
     with torch.inference_mode():
         assert run(generator, portrait, frames=1).isfinite().all()
+
+
+def test_an_unidentified_person_fits_any_generator(generator, portrait):
+    nobody = dataclasses.replace(portrait, embedding=torch.zeros(7))
+    condition = generator.condition(nobody)
+    assert torch.equal(condition.face_tokens, condition.blank_tokens)
+
+
+def test_another_models_identity_is_refused(generator, portrait):
+    other = dataclasses.replace(portrait, embedding=torch.ones(7))
+    with pytest.raises(SilencerError, match=r"7 values .* takes 512"):
+        generator.condition(other)

@@ -12,6 +12,8 @@ from diffusers import AutoencoderKL
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
 
+from silencer_core.errors import SilencerError
+
 from .config import HalloConfig
 from .denoiser import Forward, ReferenceFeatures
 from .network import HalloNet
@@ -109,8 +111,21 @@ class Hallo:
     # conditions
 
     def condition(self, portrait: Portrait) -> Condition:
-        """Project what the portrait says about where and who the face is."""
-        return self.condition_on(portrait.embedding, portrait.face_region, portrait.masks)
+        """Project what the portrait says about where and who the face is.
+
+        Raises:
+            SilencerError: if the identity embedding is another model's. A zero one, which says
+                that nobody was identified, fits any generator.
+        """
+        embedding, width = portrait.embedding, self.config.face_dim
+        if not embedding.any():
+            embedding = torch.zeros(width)
+        if len(embedding) != width:
+            raise SilencerError(
+                f"the portrait's identity embedding has {len(embedding)} values but this "
+                f"generator takes {width}: find the portrait with the generator's own `faces()`."
+            )
+        return self.condition_on(embedding, portrait.face_region, portrait.masks)
 
     @torch.no_grad()
     def condition_on(
