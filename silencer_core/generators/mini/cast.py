@@ -37,12 +37,14 @@ class Cast:
         masks: `[N, 3, tokens of all levels]` float16.
         face: `[N, 4]`, rows and columns (top, bottom, left, right) of the face rectangle.
         mouth: `[N, 3]`, x, y of the mouth and the face's unit, pixels.
+        grey: `[c, h, w]` float16, the latent of a mid-grey picture.
     """
 
     latents: Tensor
     masks: Tensor
     face: Tensor
     mouth: Tensor
+    grey: Tensor
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -110,7 +112,9 @@ def encode_cast(vae: AutoencoderKL, shots: list, config: HalloConfig) -> Cast:
                 torch.tensor([*shot.mouth, shot.unit]),
             )
         )
-    return Cast(*(torch.stack(column) for column in zip(*rows, strict=True)))
+    grey = torch.zeros(1, 3, config.size, config.size)
+    grey = (vae.encode(grey).latent_dist.mode()[0] * config.latent_scale).half()
+    return Cast(*(torch.stack(column) for column in zip(*rows, strict=True)), grey)
 
 
 def face_and_lips(shot: Shot, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -24,6 +24,9 @@ from .vae_training import average
 MOUTH_WEIGHT = 12.0
 MOUTH_SPREAD = (15.0, 13.0)  # standard deviation across and down, pixels
 NO_AUDIO, SILENCE, NOTHING = 0.06, 0.10, 0.06  # shares of clips
+COPIES, GREY = 0.3, 0.15  # shares of clips whose motion frames are the portrait's, or grey
+NO_MOTION = 0.2  # share of steps without motion frames: the portrait has to be looked at
+CLIPS = (1, 4, 4, 8, 8, 16)  # frames of a clip, one is drawn per step
 AVERAGE = 0.998
 
 
@@ -83,11 +86,12 @@ class Stage:
         posed = torch.where(posed < 0.7, torch.zeros(()), (posed - 0.7) / 0.3)
         portrait = cast.at(who, posed)[:, 0]
         if motion:
-            copies = first | (torch.rand(people, generator=random) < 0.3)
+            copies = first | (torch.rand(people, generator=random) < COPIES)
             before = torch.where(copies[:, None], posed.expand_as(before), before)
             earlier = cast.at(who, before)
             noise = torch.randn(earlier.shape, generator=random)
             earlier = earlier + 0.1 * torch.rand((), generator=random) * noise
+            earlier[torch.rand(people, generator=random) < GREY] = cast.grey.float()
         else:
             earlier = portrait.new_zeros(people, 0, *portrait.shape[1:])
         return Batch(
@@ -148,24 +152,25 @@ def train_net(
     script: Script,
     out: Path,
     steps: int,
-    rate: float = 1e-3,
+    rate: float = 1.5e-3,
     frames_per_step: int = 64,
-    first_stage: float = 0.35,
     save_every: int = 200,
     look: Callable[[HalloNet, int], str] | None = None,
     log: Callable[[str], None] = print,
 ) -> HalloNet:
     """Train, or go on training, and return the averaged network in evaluation mode.
 
-    The first share of the steps sees short clips without motion frames, the rest clips of 1, 4, 8
-    and 16 frames with them. Writes `net.pt` to `out`. The learning rate falls along a cosine to
-    zero at `steps`; going on with more steps raises it again.
+    Clips of 1 to 16 frames are drawn from the first step on, most of them with motion frames:
+    copying the person from these, pixel by pixel, is learnt within a hundred steps, while finding
+    the same place in the portrait takes many hundred. Writes `net.pt` to `out`. The learning rate
+    falls along a cosine to zero at `steps`; going on with more steps raises it again.
 
     Args:
         look: called with the averaged network and the step at every save; returns a line to log.
     """
     torch.manual_seed(0)
     net = HalloNet(config)
+    start_net(net)
     mean = copy.deepcopy(net).eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=1e-2)
     state_file, step, losses = out / "net.pt", 0, []
@@ -182,12 +187,9 @@ def train_net(
     while step < steps:
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1, (step + 1) / 100) * _cosine(step / steps)
-        if step < first_stage * steps:
-            frames, motion = 4, False
-        else:
-            frames = (1, 4, 8, 16)[int(torch.randint(4, (), generator=random))]
-            motion = True
-        people = max(1, frames_per_step // frames) if frames > 1 else frames_per_step // 3
+        frames = CLIPS[int(torch.randint(len(CLIPS), (), generator=random))]
+        motion = float(torch.rand((), generator=random)) > NO_MOTION
+        people = frames_per_step // max(frames, 3)
         loss = velocity_loss(net, stage.batch(people, frames, motion), random)
         if not loss.isfinite():
             raise FloatingPointError(f"net: loss {loss.item()} at step {step}")
@@ -212,6 +214,17 @@ def train_net(
             seen = look(mean, step) if look else ""
             log(f"net: step {step}, {minutes:.1f} min, loss {recent:.4f}{seen}")
     return mean
+
+
+@torch.no_grad()
+def start_net(net: HalloNet) -> None:
+    """Every resnet begins as a pass, and both UNets as one (as Hallo's did), so that the same
+    place looks alike to both."""
+    for module in net.reference_unet.modules():
+        if hasattr(module, "conv1") and hasattr(module, "conv2"):
+            nn.init.zeros_(module.conv2.weight)
+            nn.init.zeros_(module.conv2.bias)
+    net.denoising_unet.load_state_dict(net.reference_unet.state_dict(), strict=False)
 
 
 def _alphas(random: torch.Generator) -> Tensor:

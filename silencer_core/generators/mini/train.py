@@ -156,7 +156,7 @@ def net(
     out: Out = Path("runs/mini"),
     portraits: Portraits = Path("../shared/data/portraits"),
     steps: int = 6000,
-    rate: float = 1e-3,
+    rate: float = 1.5e-3,
     save_every: int = 200,
 ) -> None:
     """Train the networks; goes on where it stopped."""
