@@ -195,10 +195,41 @@ def attack(
     print(f"{output}: {count} frames, {count / config.fps:.2f} s")
 
 
+@app.command()
+def purify(
+    photo: Annotated[Path, typer.Argument(help="Picture: PNG, JPEG, WebP, ...")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .png to write.")],
+    sequence: Annotated[
+        str,
+        typer.Option(
+            help="Steps in order, with their strength: jpeg:75,resize:0.5. Others: webp, crop, "
+            "blur, median, bilateral, guided, noise."
+        ),
+    ] = "jpeg:75,resize:0.5",
+    seed: Annotated[int, typer.Option(help="Of the steps that draw noise.")] = 0,
+) -> None:
+    """Do to a photo what platforms and attackers do before a generator sees it."""
+    from silencer_core.purifiers.sequence import parse
+
+    steps = parse(sequence)
+    _check_folder(output)
+    from silencer_core.photo import Photo, read_photo, write_photo
+    from silencer_core.purifiers.sequence import purify as purify_pixels
+
+    pixels = purify_pixels(read_photo(photo).pixels, steps, seed)
+    write_photo(Photo(pixels), output)
+    height, width = pixels.shape[1:]
+    print(f"{output}: {width} x {height} after {','.join(map(str, steps)) or 'none'}")
+
+
 def _check_output(output: Path) -> None:
     """Before any work: that the video can be written where it is wanted."""
     if output.suffix.lower() != ".mp4":
         raise SilencerError(f"{output}: the output is a video; choose a name that ends in .mp4.")
+    _check_folder(output)
+
+
+def _check_folder(output: Path) -> None:
     if output.is_dir():
         raise SilencerError(f"{output}: is a folder; name a file.")
     if not output.parent.is_dir():

@@ -226,3 +226,19 @@ def test_interruption_leaves_nothing(tmp_path, published, photo):
     assert process.returncode == 130, err.decode()
     assert b"Traceback" not in err
     assert list(folder.iterdir()) == []
+
+
+def test_purify_writes_the_cleaned_photo(silencer, tmp_path, photo):
+    output = tmp_path / "clean.png"
+    code, out, err = silencer("purify", photo, "-o", output, "--sequence", "jpeg:75,resize:0.5")
+    assert (code, err) == (0, "")
+    assert "256 x 256 after jpeg:75,resize:0.5:lanczos" in out
+    assert Image.open(output).size == (256, 256)
+
+
+def test_purify_refuses_an_unknown_step_before_reading(silencer, tmp_path):
+    code, out, err = silencer(
+        "purify", tmp_path / "no.png", "-o", tmp_path / "a.png", "--sequence", "polish"
+    )
+    assert (code, out) == (1, "")
+    assert "polish" in err

@@ -1,0 +1,1 @@
+"""What platforms and attackers do to a photo before a generator sees it."""
