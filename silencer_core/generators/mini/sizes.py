@@ -31,6 +31,6 @@ MINI = HalloConfig(
     latent_scale=1.0,
     vae_mid_attention=False,
     size=128,
-    steps=10,
+    steps=8,
     guidance=2.0,
 )
