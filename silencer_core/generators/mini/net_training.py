@@ -178,7 +178,8 @@ def train_net(
         state = torch.load(state_file, weights_only=True)
         net.load_state_dict(state["net"])
         mean.load_state_dict(state["mean"])
-        optimiser.load_state_dict(state["optimiser"])
+        if "optimiser" in state:  # not after `unpack`
+            optimiser.load_state_dict(state["optimiser"])
         step = state["step"]
         log(f"net: goes on from step {step}")
     random = torch.Generator().manual_seed(1 + step)

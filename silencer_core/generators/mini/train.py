@@ -214,12 +214,45 @@ def pack(
     from .weights import METER, WEIGHTS
     from .weights import pack as write
 
+    states = {
+        stage: torch.load(out / f"{stage}.pt", weights_only=True) for stage in ("net", "decoder")
+    }
     networks = HalloNet(MINI)
-    networks.load_state_dict(torch.load(out / "net.pt", weights_only=True)["mean"])
+    networks.load_state_dict(states["net"]["mean"])
     folder = to or WEIGHTS.parent
-    vae_weights = latest_vae(out)
-    write(networks, vae_weights, folder / WEIGHTS.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    steps = {stage: state["step"] for stage, state in states.items()}
+    write(networks, latest_vae(out), folder / WEIGHTS.name, steps)
     shutil.copy(out / METER.name, folder / METER.name)
+
+
+@app.command()
+def unpack(
+    start: Annotated[Path, typer.Argument(help="Folder that `pack` wrote to.")],
+    out: Out = Path("runs/mini"),
+) -> None:
+    """The reverse of `pack`: a state from which the stages go on, less their optimisers' memory."""
+    import shutil
+
+    import torch
+    from safetensors.torch import save_file
+
+    from .weights import METER, WEIGHTS, load_mini, trained_steps
+
+    if (out / "net.pt").exists():
+        raise typer.BadParameter(f"{out} holds a training already; choose another folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    packed = load_mini(start / WEIGHTS.name)
+    steps = trained_steps(start / WEIGHTS.name)
+    save_file(packed.vae.state_dict(), out / "vae.safetensors")
+    decoder = torch.nn.ModuleDict(
+        {"decoder": packed.vae.decoder, "post": packed.vae.post_quant_conv}
+    )
+    for stage, module in (("decoder", decoder), ("net", packed.net)):
+        weights = module.state_dict()
+        state = {"net": weights, "mean": weights, "step": steps[stage]}
+        torch.save(state, out / f"{stage}.pt")
+    shutil.copy(start / METER.name, out / METER.name)
 
 
 @app.command(name="all")

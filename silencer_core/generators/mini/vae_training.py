@@ -64,7 +64,8 @@ def train_decoder(
         state = torch.load(state_file, weights_only=True)
         net.load_state_dict(state["net"])
         average_net.load_state_dict(state["mean"])
-        optimiser.load_state_dict(state["optimiser"])
+        if "optimiser" in state:  # not after `unpack`
+            optimiser.load_state_dict(state["optimiser"])
         step = state["step"]
         log(f"decoder: goes on from step {step}")
     test = mixture.held_out(24) * 2 - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -21,10 +22,15 @@ from .mel import MelFeatures
 WEIGHTS = Path(__file__).with_name("mini.safetensors")
 METER = Path(__file__).with_name("meter.safetensors")
 _CONFIG = "silencer.mini_config"
+_TRAINED = "silencer.mini_trained_steps"
 
 
-def pack(net: HalloNet, vae: AutoencoderKL, path: Path) -> None:
-    """Write networks (their own names) and autoencoder (`vae.`) in half precision."""
+def pack(net: HalloNet, vae: AutoencoderKL, path: Path, trained: dict[str, int]) -> None:
+    """Write networks (their own names) and autoencoder (`vae.`) in half precision.
+
+    Args:
+        trained: steps taken by each stage of the training, kept in the metadata.
+    """
     from safetensors.torch import save_file
 
     tensors: dict[str, Tensor] = dict(net.state_dict())
@@ -33,7 +39,7 @@ def pack(net: HalloNet, vae: AutoencoderKL, path: Path) -> None:
     save_file(
         {name: value.half().contiguous() for name, value in tensors.items()},
         part,
-        metadata={_CONFIG: net.config.to_json()},
+        metadata={_CONFIG: net.config.to_json(), _TRAINED: json.dumps(trained)},
     )
     part.replace(path)
 
@@ -59,6 +65,11 @@ def load_mini(
     load_into(net, path, rename=_net_name, dtype=dtype, device=device)
     load_into(vae, path, prefix="vae.", dtype=dtype, device=device)
     return Hallo(net, vae, MelFeatures(config.clip_frames))
+
+
+def trained_steps(path: Path = WEIGHTS) -> dict[str, int]:
+    """Steps that each stage of the training had taken when the file was packed."""
+    return json.loads(open_weights(path).metadata.get(_TRAINED, "{}"))
 
 
 def _net_name(name: str) -> str | None:
