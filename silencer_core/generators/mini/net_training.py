@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import math
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from silencer_core.generators.hallo.network import HalloNet
 from silencer_core.generators.hallo.schedule import sampling_schedule, training_schedule
 
 from .cast import Cast
+from .descent import Descent
 from .script import Script
-from .vae_training import average
 
 MOUTH_WEIGHT = 12.0
 MOUTH_SPREAD = (15.0, 13.0)  # standard deviation across and down, pixels
@@ -173,47 +173,22 @@ def train_net(
     start_net(net)
     mean = copy.deepcopy(net).eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=1e-2)
-    state_file, step, losses = out / "net.pt", 0, []
-    if state_file.exists():
-        state = torch.load(state_file, weights_only=True)
-        net.load_state_dict(state["net"])
-        mean.load_state_dict(state["mean"])
-        if "optimiser" in state:  # not after `unpack`
-            optimiser.load_state_dict(state["optimiser"])
-        step = state["step"]
-        log(f"net: goes on from step {step}")
-    random = torch.Generator().manual_seed(1 + step)
+    descent = Descent("net", net, mean, optimiser, out, rate=rate, keep=AVERAGE, lead=10, log=log)
+    random = torch.Generator().manual_seed(1 + descent.step)
     stage = Stage(cast, script, config, random)
     began = time.monotonic()
-    while step < steps:
-        for group in optimiser.param_groups:
-            group["lr"] = rate * min(1, (step + 1) / 100) * _cosine(step / steps)
+    while descent.step < steps:
         frames = CLIPS[int(torch.randint(len(CLIPS), (), generator=random))]
         motion = float(torch.rand((), generator=random)) > NO_MOTION
         people = frames_per_step // max(frames, 3)
-        loss = velocity_loss(net, stage.batch(people, frames, motion), random)
-        if not loss.isfinite():
-            raise FloatingPointError(f"net: loss {loss.item()} at step {step}")
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        average(mean, net, min(AVERAGE, step / (step + 10)))
-        losses.append(loss.item())
+        descent.descend(velocity_loss(net, stage.batch(people, frames, motion), random), steps)
+        step = descent.step
         if step % save_every == 0 or step == steps:
             minutes = (time.monotonic() - began) / 60
-            recent = sum(losses[-save_every:]) / len(losses[-save_every:])
-            state = {
-                "net": net.state_dict(),
-                "mean": mean.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "step": step,
-            }
-            torch.save(state, out / "net.tmp")
-            (out / "net.tmp").replace(state_file)
+            descent.save()
             seen = look(mean, step) if look else ""
-            log(f"net: step {step}, {minutes:.1f} min, loss {recent:.4f}{seen}")
+            loss = descent.recent_loss(save_every)
+            log(f"net: step {step}, {minutes:.1f} min, loss {loss:.4f}{seen}")
     return mean
 
 
@@ -230,9 +205,10 @@ def start_net(net: HalloNet) -> None:
 
 def _alphas(random: torch.Generator) -> Tensor:
     """Mostly the schedule that sampling uses, sometimes the one that protection uses."""
-    ours = torch.rand((), generator=random) < 0.75
-    return (sampling_schedule() if ours else training_schedule()).alphas_cumprod
+    sampling, training = _tables()
+    return sampling if torch.rand((), generator=random) < 0.75 else training
 
 
-def _cosine(part: float) -> float:
-    return 0.5 + 0.5 * math.cos(math.pi * min(part, 1.0))
+@functools.cache
+def _tables() -> tuple[Tensor, Tensor]:
+    return sampling_schedule().alphas_cumprod, training_schedule().alphas_cumprod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from silencer_core.generators.hallo.config import HalloConfig
 from silencer_core.generators.hallo.vae import build_vae
 
+from .descent import Descent
 from .linear_encoder import set_linear_encoder, start_decoder
 from .mixture import Mixture
 from .sheets import save_sheet
@@ -59,52 +59,28 @@ def train_decoder(
     mean = copy.deepcopy(vae).eval().requires_grad_(False)
     average_net = nn.ModuleDict({"decoder": mean.decoder, "post": mean.post_quant_conv})
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-3)
-    state_file, step, losses = out / "decoder.pt", 0, []
-    if state_file.exists():
-        state = torch.load(state_file, weights_only=True)
-        net.load_state_dict(state["net"])
-        average_net.load_state_dict(state["mean"])
-        if "optimiser" in state:  # not after `unpack`
-            optimiser.load_state_dict(state["optimiser"])
-        step = state["step"]
-        log(f"decoder: goes on from step {step}")
+    descent = Descent(
+        "decoder", net, average_net, optimiser, out, rate=rate, keep=AVERAGE, lead=20, log=log
+    )
     test = mixture.held_out(24) * 2 - 1
     began = time.monotonic()
-    while step < steps:
-        for group in optimiser.param_groups:
-            group["lr"] = rate * min(1, (step + 1) / 100) * _cosine(step / steps)
-        x = mixture.batch(1_000_000 + step * batch, batch) * 2 - 1
+    while descent.step < steps:
+        x = mixture.batch(1_000_000 + descent.step * batch, batch) * 2 - 1
         with torch.no_grad():
             latents = vae.encode(x).latent_dist.mode()
             latents = latents + NOISE * torch.randn_like(latents)
         with torch.autocast("cpu", torch.bfloat16):
             y = net["decoder"](net["post"](latents))
-        loss = reconstruction_loss(y.float(), x)
-        if not loss.isfinite():
-            raise FloatingPointError(f"decoder: loss {loss.item()} at step {step}")
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        average(average_net, net, min(AVERAGE, step / (step + 20)))
-        losses.append(loss.item())
+        descent.descend(reconstruction_loss(y.float(), x), steps)
+        step = descent.step
         if step % save_every == 0 or step == steps:
             psnr, ssim, shown = measure(mean, test)
             minutes = (time.monotonic() - began) / 60
-            recent = sum(losses[-save_every:]) / len(losses[-save_every:])
-            found = f"loss {recent:.4f}, {psnr:.2f} dB, SSIM {ssim:.4f}"
+            found = f"loss {descent.recent_loss(save_every):.4f}, {psnr:.2f} dB, SSIM {ssim:.4f}"
             log(f"decoder: step {step}, {minutes:.1f} min, {found}")
             pairs = [torch.cat([a, b], 1) for a, b in zip(test[6:22], shown[6:22], strict=True)]
             save_sheet(torch.stack(pairs) / 2 + 0.5, out / f"vae_{step:06d}.jpg", columns=8)
-            state = {
-                "net": net.state_dict(),
-                "mean": average_net.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "step": step,
-            }
-            torch.save(state, out / "decoder.tmp")
-            (out / "decoder.tmp").replace(state_file)
+            descent.save()
     return mean
 
 
@@ -145,14 +121,3 @@ def measure(vae: AutoencoderKL, pictures: Tensor) -> tuple[float, float, Tensor]
     error = (shown - pictures).square().flatten(1).mean(1) / 4
     ssim = local_similarity(shown, pictures).item()
     return (-10 * error.log10()).mean().item(), ssim, shown
-
-
-@torch.no_grad()
-def average(mean: nn.Module, net: nn.Module, keep: float) -> None:
-    """Exponential average of weights, in place."""
-    for a, b in zip(mean.parameters(), net.parameters(), strict=True):
-        a.lerp_(b, 1 - keep)
-
-
-def _cosine(part: float) -> float:
-    return 0.5 + 0.5 * math.cos(math.pi * min(part, 1.0))

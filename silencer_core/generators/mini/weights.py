@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from silencer_core.checkpoint import load_into
+from silencer_core.checkpoint import load_into, save_safetensors
 from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.config import HalloConfig
 from silencer_core.generators.hallo.generator import Hallo
@@ -31,17 +31,13 @@ def pack(net: HalloNet, vae: AutoencoderKL, path: Path, trained: dict[str, int])
     Args:
         trained: steps taken by each stage of the training, kept in the metadata.
     """
-    from safetensors.torch import save_file
-
     tensors: dict[str, Tensor] = dict(net.state_dict())
     tensors |= {f"vae.{name}": value for name, value in vae.state_dict().items()}
-    part = path.with_suffix(".part")
-    save_file(
-        {name: value.half().contiguous() for name, value in tensors.items()},
-        part,
-        metadata={_CONFIG: net.config.to_json(), _TRAINED: json.dumps(trained)},
+    save_safetensors(
+        path,
+        {name: value.half() for name, value in tensors.items()},
+        {_CONFIG: net.config.to_json(), _TRAINED: json.dumps(trained)},
     )
-    part.replace(path)
 
 
 def load_mini(
