@@ -30,11 +30,6 @@ def softmax_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(query, key, value)
 
 
-def attend(attn: Attention, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attention and output projection, `[N, T, C]`."""
-    return project_out(attn, softmax_attention(query, key, value))
-
-
 def project_out(attn: Attention, hidden: Tensor) -> Tensor:
     """Heads together and through the output projection."""
     return attn.to_out[0](hidden.transpose(1, 2).flatten(2))
@@ -53,7 +48,7 @@ class Attend:
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query = split_heads(attn, attn.to_q(hidden_states))
         key, value = (split_heads(attn, project(context)) for project in (attn.to_k, attn.to_v))
-        return attend(attn, query, key, value)
+        return project_out(attn, softmax_attention(query, key, value))
 
 
 class WriteReference:
@@ -94,12 +89,12 @@ class ReadReference:
         reader: Tensor | None = None,
         blind: int = 0,
     ) -> Tensor:
+        if portrait is None:
+            return Attend()(attn, hidden_states)
         query, key, value = (
             split_heads(attn, project(hidden_states))
             for project in (attn.to_q, attn.to_k, attn.to_v)
         )
-        if portrait is None:
-            return attend(attn, query, key, value)
 
         def seen(own: Tensor, project: nn.Module) -> Tensor:
             heads = split_heads(attn, project(portrait))
