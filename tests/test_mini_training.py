@@ -33,7 +33,9 @@ TINY = replace(
 def cast() -> Cast:
     torch.manual_seed(0)
     vae = build_vae(TINY).eval()
-    return encode_cast(vae, [draw(random_look(k)).shot for k in range(3)], TINY)
+    return encode_cast(
+        vae, [draw(random_look(k)).shot(torch.tensor(OPENINGS)) for k in range(3)], TINY
+    )
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ openings is read by interpolation.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class Cast:
 
     def at(self, person: Tensor, opening: Tensor) -> Tensor:
         """Latents `[B, F, c, h, w]` float32 of people `[B]` at openings `[B, F]`."""
-        levels = torch.tensor(OPENINGS)
+        levels = torch.tensor(OPENINGS, device=opening.device)
         above = torch.bucketize(opening.clamp(0, 1), levels).clamp(1, len(levels) - 1)
         low, high = levels[above - 1], levels[above]
         share = ((opening - low) / (high - low))[..., None, None, None]
@@ -66,12 +67,15 @@ class Cast:
 
     def face_regions(self, person: Tensor, size: int) -> Tensor:
         """The face locator's input `[B, 3, S, S]`."""
-        out = torch.zeros(len(person), 3, size, size)
-        for picture, (top, bottom, left, right) in zip(
-            out, self.face[person].tolist(), strict=True
-        ):
-            picture[:, top:bottom, left:right] = 1
-        return out
+        place = torch.arange(size, device=self.face.device)
+        top, bottom, left, right = self.face[person][:, :, None].unbind(1)
+        rows, columns = (place >= top) & (place < bottom), (place >= left) & (place < right)
+        inside = rows[:, None, :, None] & columns[:, None, None, :]
+        return inside.float().expand(-1, 3, -1, -1)
+
+    def to(self, device: torch.device | str) -> Cast:
+        """The same on another device."""
+        return Cast(*(getattr(self, f.name).to(device) for f in fields(self)))
 
     def save(self, path: Path) -> None:
         """Write as an .npz file."""
@@ -87,17 +91,12 @@ class Cast:
 
 
 @torch.no_grad()
-def encode_cast(vae: AutoencoderKL, shots: list, config: HalloConfig) -> Cast:
-    """Encode people.
-
-    Args:
-        shots: functions from openings `[K]` to a `Shot`.
-    """
-    openings = torch.tensor(OPENINGS)
+def encode_cast(vae: AutoencoderKL, shots: Iterable[Shot], config: HalloConfig) -> Cast:
+    """Encode people shot at all `OPENINGS`, on the autoencoder's device; the cast is on the CPU."""
     rows = []
-    for shoot in shots:
-        shot = shoot(openings)
-        latents = vae.encode(shot.frames * 2 - 1).latent_dist.mode() * config.latent_scale
+    for shot in shots:
+        frames = shot.frames.to(vae.device)
+        latents = vae.encode(frames * 2 - 1).latent_dist.mode() * config.latent_scale
         face, lip = face_and_lips(shot, config.size)
         levels = attention_masks(
             regions(face, lip), config.size, factor=config.vae_factor, levels=config.levels
@@ -106,14 +105,14 @@ def encode_cast(vae: AutoencoderKL, shots: list, config: HalloConfig) -> Cast:
         (top, left), (bottom, right) = filled.min(0), filled.max(0) + 1
         rows.append(
             (
-                latents.half(),
+                latents.half().cpu(),
                 torch.cat(levels, -1).half(),
                 torch.tensor([top, bottom, left, right]),
                 torch.tensor([*shot.mouth, shot.unit]),
             )
         )
-    grey = torch.zeros(1, 3, config.size, config.size)
-    grey = (vae.encode(grey).latent_dist.mode()[0] * config.latent_scale).half()
+    grey = torch.zeros(1, 3, config.size, config.size, device=vae.device)
+    grey = (vae.encode(grey).latent_dist.mode()[0] * config.latent_scale).half().cpu()
     return Cast(*(torch.stack(column) for column in zip(*rows, strict=True)), grey)
 
 

@@ -39,7 +39,7 @@ class Descent:
         self.step = 0
         self.losses: list[float] = []
         if self.file.exists():
-            state = torch.load(self.file, weights_only=True)
+            state = torch.load(self.file, map_location="cpu", weights_only=True)
             net.load_state_dict(state["net"])
             mean.load_state_dict(state["mean"])
             if "optimiser" in state:  # not after `unpack`

@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
-from torch import Tensor
 
 from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.generators.hallo.network import HalloNet
 from silencer_core.generators.hallo.sampling import denoise_clip
 
 from .cast import encode_cast
-from .mel import mouth_opening
 from .meter import MouthMeter
 from .photographs import Shot
-from .script import write_script
+from .script import Script
 from .sheets import save_sheet
-from .voices import Utterance
 
 
 class Looker:
     """Animates a few held-out people with held-out voices, and with silence.
 
     Args:
-        shots: functions from openings to a `Shot`.
-        utterances: one per person.
+        shots: held-out people at all `OPENINGS`, the mouth shut first.
+        script: held-out utterances, one per person.
     """
 
     def __init__(
         self,
         vae: AutoencoderKL,
         meter: MouthMeter,
-        shots: list[Callable[[Tensor], Shot]],
-        utterances: list[Utterance],
+        shots: list[Shot],
+        script: Script,
         out: Path,
         guidance: float = 2.0,
         steps: int = 8,
     ) -> None:
         self.vae, self.meter, self.out = vae, meter, out
-        self.shots, self.utterances = shots, utterances
+        self.shots, self.script = shots, script
         self.guidance, self.steps = guidance, steps
 
     def __call__(self, net: HalloNet, step: int) -> str:
@@ -50,11 +46,9 @@ class Looker:
         config = generator.config
         cast = encode_cast(self.vae, self.shots, config)
         asked, spoken, silent, kept, rows = [], [], [], [], []
-        for k, utterance in enumerate(self.utterances):
-            person = torch.tensor([k])
-            begin = 20
-            length = config.clip_frames
-            heard = write_script([utterance]).windows[begin : begin + length].float()
+        for k, shot in enumerate(self.shots):
+            person, length = torch.tensor([k]), config.clip_frames
+            heard, truth = self.script.utterance(k, 20, length)
             condition = generator.condition_on(
                 torch.zeros(config.face_dim),
                 cast.face_regions(person, config.size)[0],
@@ -78,12 +72,11 @@ class Looker:
                     steps=self.steps,
                     guidance=self.guidance,
                 )
-                frames = generator.decode(latents[0].transpose(0, 1)).clamp(-1, 1) / 2 + 0.5
+                frames = generator.decode(latents[0].transpose(0, 1)).cpu().clamp(-1, 1) / 2 + 0.5
                 openings.append(self.meter.read(frames, (x, y), unit))
                 if openings is spoken:
-                    truth = mouth_opening(utterance.waveform)[begin : begin + length]
                     asked.append(truth)
-                    shown = self.shots[k](torch.zeros(1)).frames
+                    shown = shot.frames[:1]
                     outside = torch.ones(config.size, config.size)
                     left, top = int(x - 0.45 * unit), int(y - 0.3 * unit)
                     outside[

@@ -64,7 +64,7 @@ class Stage:
         self, cast: Cast, script: Script, config: HalloConfig, random: torch.Generator
     ) -> None:
         self.cast, self.script, self.config, self.random = cast, script, config, random
-        rows = (torch.arange(config.latent_size) + 0.5) * config.vae_factor
+        rows = (torch.arange(config.latent_size, device=random.device) + 0.5) * config.vae_factor
         down, across = rows[:, None], rows[None, :]
         x, y = cast.mouth[:, 0, None, None], cast.mouth[:, 1, None, None]
         near = torch.exp(
@@ -76,22 +76,23 @@ class Stage:
     def batch(self, people: int, frames: int, motion: bool) -> Batch:
         """People `[B]` who speak `frames` frames each, with or without motion frames."""
         cast, random = self.cast, self.random
-        who = torch.randint(len(cast), (people,), generator=random)
+        draw = {"generator": random, "device": random.device}
+        who = torch.randint(len(cast), (people,), **draw)
         heard, opening, before, first = self.script.clips(people, frames, random)
-        silent = torch.rand(people, generator=random) < SILENCE
+        silent = torch.rand(people, **draw) < SILENCE
         heard[silent], opening[silent] = -1.0, 0.0
-        before[silent & (torch.rand(people, generator=random) < 0.5)] = 0.0
+        before[silent & (torch.rand(people, **draw) < 0.5)] = 0.0
         # The portrait's mouth is shut, or caught while speaking.
-        posed = torch.rand(people, 1, generator=random)
-        posed = torch.where(posed < 0.7, torch.zeros(()), (posed - 0.7) / 0.3)
+        posed = torch.rand(people, 1, **draw)
+        posed = ((posed - 0.7) / 0.3).clamp(min=0)
         portrait = cast.at(who, posed)[:, 0]
         if motion:
-            copies = first | (torch.rand(people, generator=random) < COPIES)
+            copies = first | (torch.rand(people, **draw) < COPIES)
             before = torch.where(copies[:, None], posed.expand_as(before), before)
             earlier = cast.at(who, before)
-            noise = torch.randn(earlier.shape, generator=random)
-            earlier = earlier + 0.1 * torch.rand((), generator=random) * noise
-            earlier[torch.rand(people, generator=random) < GREY] = cast.grey.float()
+            noise = torch.randn(earlier.shape, **draw)
+            earlier = earlier + 0.1 * torch.rand((), **draw) * noise
+            earlier[torch.rand(people, **draw) < GREY] = cast.grey.float()
         else:
             earlier = portrait.new_zeros(people, 0, *portrait.shape[1:])
         return Batch(
@@ -107,28 +108,29 @@ class Stage:
 
 def velocity_loss(net: HalloNet, batch: Batch, random: torch.Generator) -> Tensor:
     """Weighted squared error of the v-prediction at one random timestep per clip."""
-    people = len(batch.target)
-    alphas = _alphas(random)
+    people, device = len(batch.target), random.device
+    draw = {"generator": random, "device": device}
+    alphas = _alphas(random).to(device)
     # Half of the timesteps lie where the mouth is decided.
-    late = torch.rand(people, generator=random) < 0.5
-    timesteps = torch.rand(people, generator=random)
+    late = torch.rand(people, **draw) < 0.5
+    timesteps = torch.rand(people, **draw)
     timesteps = torch.where(late, 0.6 + 0.4 * timesteps, timesteps)
     timesteps = (timesteps * 1000).long().clamp(max=999)
-    timesteps[torch.rand(people, generator=random) < 0.1] = 999
-    noise = torch.randn(batch.target.shape, generator=random)
+    timesteps[torch.rand(people, **draw) < 0.1] = 999
+    noise = torch.randn(batch.target.shape, **draw)
     signal = alphas[timesteps].sqrt()[:, None, None, None, None]
     spread = (1 - alphas[timesteps]).sqrt()[:, None, None, None, None]
     noisy = signal * batch.target + spread * noise
     wanted = signal * noise - spread * batch.target
 
-    face = net.imageproj(torch.zeros(1, net.config.face_dim))
+    face = net.imageproj(torch.zeros(1, net.config.face_dim, device=device))
     located = net.face_locator(batch.region)
     audio = net.audioproj(batch.windows)
-    deaf = torch.rand(people, generator=random) < NO_AUDIO
-    blind = int((torch.rand(people, generator=random) < NOTHING).sum())
+    deaf = torch.rand(people, **draw) < NO_AUDIO
+    blind = int((torch.rand(people, **draw) < NOTHING).sum())
     deaf[:blind] = True
     audio = audio * (~deaf).float()[:, None, None, None]
-    located = located * (torch.arange(people) >= blind).float()[:, None, None, None]
+    located = located * (torch.arange(people, device=device) >= blind).float()[:, None, None, None]
     rows = torch.cat([batch.portrait[:, None], batch.motion], 1)
     features = net.reference_unet(rows.flatten(0, 1), face)
     reference = ReferenceFeatures.split(features, people)
@@ -157,6 +159,8 @@ def train_net(
     save_every: int = 200,
     look: Callable[[HalloNet, int], str] | None = None,
     log: Callable[[str], None] = print,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
 ) -> HalloNet:
     """Train, or go on training, and return the averaged network in evaluation mode.
 
@@ -167,20 +171,23 @@ def train_net(
 
     Args:
         look: called with the averaged network and the step at every save; returns a line to log.
+        device: where to train; the draws, and so the weights, differ between kinds of device.
+        seed: of the first weights and of every draw.
     """
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     net = HalloNet(config)
     start_net(net)
+    net.to(device)
     mean = copy.deepcopy(net).eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=1e-2)
     descent = Descent("net", net, mean, optimiser, out, rate=rate, keep=AVERAGE, lead=10, log=log)
-    random = torch.Generator().manual_seed(1 + descent.step)
-    stage = Stage(cast, script, config, random)
+    random = torch.Generator(device).manual_seed(1 + descent.step + 10**6 * seed)
+    stage = Stage(cast.to(device), script.to(device), config, random)
     began = time.monotonic()
     while descent.step < steps:
-        frames = CLIPS[int(torch.randint(len(CLIPS), (), generator=random))]
-        motion = float(torch.rand((), generator=random)) > NO_MOTION
-        people = frames_per_step // max(frames, 3)
+        frames = CLIPS[int(_chance(random) * len(CLIPS))]
+        motion = _chance(random) > NO_MOTION
+        people = max(1, frames_per_step // max(frames, 3))
         descent.descend(velocity_loss(net, stage.batch(people, frames, motion), random), steps)
         step = descent.step
         if step % save_every == 0 or step == steps:
@@ -206,7 +213,11 @@ def start_net(net: HalloNet) -> None:
 def _alphas(random: torch.Generator) -> Tensor:
     """Mostly the schedule that sampling uses, sometimes the one that protection uses."""
     sampling, training = _tables()
-    return sampling if torch.rand((), generator=random) < 0.75 else training
+    return sampling if _chance(random) < 0.75 else training
+
+
+def _chance(random: torch.Generator) -> float:
+    return float(torch.rand((), generator=random, device=random.device))
 
 
 @functools.cache

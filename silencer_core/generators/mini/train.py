@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -107,12 +108,14 @@ def meter(
 
 
 @app.command()
-def speech(out: Out = Path("runs/mini"), utterances: int = 400) -> None:
-    """Synthesise the script: utterances to train on (espeak-ng and flite are needed)."""
+def speech(out: Out = Path("runs/mini"), utterances: int = 1200) -> None:
+    """Synthesise the script, to train on and to look at; espeak-ng and flite are needed."""
     from .script import write_script
-    from .voices import training_utterance
+    from .voices import held_out_utterances, training_utterance
 
     out.mkdir(parents=True, exist_ok=True)
+    if not (out / "script_held_out.npz").exists():
+        write_script(held_out_utterances()).save(out / "script_held_out.npz")
     if not (out / "script.npz").exists():
         write_script(training_utterance(k) for k in range(utterances)).save(out / "script.npz")
 
@@ -121,34 +124,27 @@ def speech(out: Out = Path("runs/mini"), utterances: int = 400) -> None:
 def cast(
     out: Out = Path("runs/mini"),
     portraits: Portraits = Path("../shared/data/portraits"),
-    people: int = 2000,
+    people: int = 4000,
+    workers: Annotated[int, typer.Option(help="Processes that shoot.")] = 1,
 ) -> None:
     """Encode the people to train on; needs the encoder (stage vae), not the trained decoder."""
     if (out / "cast.npz").exists():
         return
     import torch
 
+    from silencer_core.generators import default_device
+
     from .cast import encode_cast
-    from .drawings import Drawings
-    from .naturals import Naturals
-    from .photographs import Photographs
+    from .casting import Casting, shoot
     from .sizes import MINI
 
     torch.set_num_threads(1)
-    photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
-    crowd = Drawings(out / "people.npy", PEOPLE, side=MINI.size)
-    naturals = Naturals(MINI.size)
+    casting = Casting(portraits, out / "alignment.npz", MINI.size)
     vae = load_vae(out / "vae.safetensors")
-
-    def shoot(number: int):
-        if number % 5 < 2:
-            person = crowd.person(number // 5 * 2 % len(crowd) + number % 5)
-            return person.shot
-        one = photographs.train[number * 7 % len(photographs.train)]
-        backdrop = naturals.crop(number, soft=True) if number % 3 == 0 else None
-        return lambda opening: photographs.shot(one, opening, number, backdrop)
-
-    encode_cast(vae, [shoot(k) for k in range(people)], MINI).save(out / "cast.npz")
+    shots = shoot(casting, people, workers)
+    first = next(shots)  # fork the workers before a GPU is touched
+    vae.to(default_device())
+    encode_cast(vae, chain([first], shots), MINI).save(out / "cast.npz")
 
 
 @app.command()
@@ -157,12 +153,19 @@ def net(
     portraits: Portraits = Path("../shared/data/portraits"),
     steps: int = 6000,
     rate: float = 1.5e-3,
+    frames: Annotated[int, typer.Option(help="Frames per step; 768 suit a GPU.")] = 64,
     save_every: int = 200,
+    seed: int = 0,
+    sizes: Annotated[str, typer.Option(help="Channels of the networks' levels.")] = "",
 ) -> None:
-    """Train the networks; goes on where it stopped."""
+    """Train the networks on the GPU if there is one; goes on where it stopped."""
+    import dataclasses
+
     import torch
 
-    from .cast import Cast
+    from silencer_core.generators import default_device
+
+    from .cast import OPENINGS, Cast
     from .drawings import Drawings
     from .looking import Looker
     from .meter import load_meter
@@ -170,31 +173,38 @@ def net(
     from .photographs import Photographs
     from .script import Script
     from .sizes import MINI
-    from .voices import held_out_utterances
 
     torch.set_num_threads(1)
+    device = default_device()
+    openings = torch.tensor(OPENINGS)
     photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
     strangers = Drawings(out / "people_held_out.npy", HELD_OUT_PEOPLE, HELD_OUT_SEED, MINI.size)
-    shots = [strangers.person(k).shot for k in (3, 8, 21, 30)]
+    shots = [strangers.person(k).shot(openings) for k in (3, 8, 21, 30)]
     for one in photographs.held_out[4:24:5]:
-        shots.append(lambda opening, one=one: photographs.shot(one, opening, one, plain=True))
+        shots.append(photographs.shot(one, openings, one, plain=True))
     looker = Looker(
-        latest_vae(out),
+        latest_vae(out).to(device),
         load_meter(out / "meter.safetensors"),
         shots,
-        held_out_utterances()[: len(shots)],
+        Script.load(out / "script_held_out.npz"),
         out,
     )
+    config = MINI
+    if sizes:
+        config = dataclasses.replace(MINI, channels=tuple(map(int, sizes.split(","))))
     train_net(
-        MINI,
+        config,
         Cast.load(out / "cast.npz"),
         Script.load(out / "script.npz"),
         out,
         steps,
         rate,
-        save_every=save_every,
-        look=looker,
-        log=logger(out / "net.log"),
+        frames,
+        save_every,
+        looker,
+        logger(out / "net.log"),
+        device,
+        seed,
     )
 
 

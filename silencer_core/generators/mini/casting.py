@@ -1,0 +1,54 @@
+"""Whom the networks are trained on: rendered people and photographs, shot by several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torch.multiprocessing as processes
+
+from .cast import OPENINGS
+from .looks import random_look
+from .naturals import Naturals
+from .photographs import Photographs, Shot
+from .portraits import draw
+
+_casting: Casting | None = None
+
+
+class Casting:
+    """Person number k, always the same: two of five are drawn, three are photographs.
+
+    Photographs are framed, tinted and relit anew each time, every third before another backdrop.
+    """
+
+    def __init__(self, portraits: Path, alignment: Path, side: int) -> None:
+        self.side = side
+        self.photographs = Photographs(portraits, alignment, side)
+        self.naturals = Naturals(side)
+
+    def __call__(self, number: int) -> Shot:
+        """The person at all `OPENINGS`."""
+        openings = torch.tensor(OPENINGS)
+        if number % 5 < 2:
+            return draw(random_look(number), self.side).shot(openings)
+        people = self.photographs.train
+        backdrop = self.naturals.crop(number, soft=True) if number % 3 == 0 else None
+        one = people[number * 7 % len(people)]
+        return self.photographs.shot(one, openings, number, backdrop)
+
+
+def shoot(casting: Casting, people: int, workers: int) -> Iterator[Shot]:
+    """The first `people` of a casting, in order."""
+    if workers == 1:
+        yield from map(casting, range(people))
+        return
+    global _casting
+    _casting = casting  # inherited by the forked processes
+    with processes.get_context("fork").Pool(workers, torch.set_num_threads, (1,)) as pool:
+        yield from pool.imap(_shoot, range(people), chunksize=4)
+
+
+def _shoot(number: int) -> Shot:
+    return _casting(number)
