@@ -91,11 +91,13 @@ def attack(
     speech: Annotated[Path, typer.Argument(help="Recording: WAV, FLAC, OGG, MP3, M4A, ...")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .mp4 to write.")],
     generator: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            "-g", "--generator", help="A folder in the published layout, or a converted file."
+            "-g",
+            "--generator",
+            help="A folder in the published layout, or a converted file; the built-in one if none.",
         ),
-    ],
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the noise: the same seed, the same frames.")] = 42,
     steps: Annotated[
         int | None,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def load_generator(
-    path: str | Path,
+    path: str | Path | None = None,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
 ) -> Hallo:
@@ -20,10 +20,11 @@ def load_generator(
 
     Args:
         path: a folder in Hallo's published layout, or one file that `silencer models convert`
-            wrote.
+            wrote; none for the built-in small generator.
         device: where to run; by default the GPU if there is one, else the CPU.
         dtype: of networks and autoencoder; by default the fastest that is exact enough there, see
-            `default_dtype`. The audio encoder, which runs once per recording, is float32.
+            `default_dtype`, and float32 for the built-in one, which gains nothing from less. The
+            audio encoder, which runs once per recording, is float32.
 
     Raises:
         SilencerError: if a file is missing or does not hold what it should.
@@ -36,6 +37,10 @@ def load_generator(
     from .hallo.generator import Hallo
 
     device = torch.device(device) if device is not None else default_device()
+    if path is None:
+        from .mini.weights import load_mini
+
+        return load_mini(device=device, dtype=dtype or torch.float32)
     stored = open_stored(path)
     net, vae, wav2vec = stored.load(dtype or default_dtype(device), device)
     config = stored.config

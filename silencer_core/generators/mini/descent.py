@@ -7,7 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import torch.distributed as processes
 from torch import Tensor, nn
+
+from .muon import MuonAdamW
 
 
 class Descent:
@@ -16,7 +19,8 @@ class Descent:
     Args:
         stage: its name, in the log and of the file.
         net: what is trained; mean: modules of the same parameters, which follow it.
-        rate: the learning rate after a rise over 100 steps; from there it falls along a cosine.
+        optimiser: at its highest learning rates, reached over 100 steps; from there they fall along
+            a cosine.
         keep: share of the average that a step keeps, less in the beginning: step / (step + lead).
     """
 
@@ -25,16 +29,16 @@ class Descent:
         stage: str,
         net: nn.Module,
         mean: nn.Module,
-        optimiser: torch.optim.Optimizer,
+        optimiser: torch.optim.Optimizer | MuonAdamW,
         out: Path,
         *,
-        rate: float,
         keep: float,
         lead: int,
         log: Callable[[str], None],
     ) -> None:
         self.stage, self.net, self.mean, self.optimiser = stage, net, mean, optimiser
-        self.rate, self.keep, self.lead = rate, keep, lead
+        self.keep, self.lead = keep, lead
+        self.rates = [group["lr"] for group in optimiser.param_groups]
         self.file = out / f"{stage}.pt"
         self.step = 0
         self.losses: list[float] = []
@@ -52,10 +56,11 @@ class Descent:
         if not loss.isfinite():
             raise FloatingPointError(f"{self.stage}: loss {loss.item()} at step {self.step}")
         fallen = 0.5 + 0.5 * math.cos(math.pi * min(self.step / steps, 1.0))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate * min(1, (self.step + 1) / 100) * fallen
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * min(1, (self.step + 1) / 100) * fallen
         self.optimiser.zero_grad()
         loss.backward()
+        share_gradients(self.net)
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
@@ -73,7 +78,9 @@ class Descent:
         return sum(last) / len(last)
 
     def save(self) -> None:
-        """Everything needed to go on, written beside and renamed."""
+        """Everything needed to go on, written beside and renamed; by the first process only."""
+        if not leads():
+            return
         state = {
             "net": self.net.state_dict(),
             "mean": self.mean.state_dict(),
@@ -83,3 +90,22 @@ class Descent:
         beside = self.file.with_suffix(".tmp")
         torch.save(state, beside)
         beside.replace(self.file)
+
+
+def leads() -> bool:
+    """Whether this is the first, or the only, process of a training."""
+    return not processes.is_initialized() or processes.get_rank() == 0
+
+
+def share_gradients(net: nn.Module) -> None:
+    """Replace the gradients by their mean over all processes of the training."""
+    if not processes.is_initialized():
+        return
+    parameters = list(net.parameters())
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    processes.all_reduce(flat)
+    flat /= processes.get_world_size()
+    parts = flat.split([p.numel() for p in parameters])
+    for parameter, part in zip(parameters, parts, strict=True):
+        parameter.grad = part.view_as(parameter)

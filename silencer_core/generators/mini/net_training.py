@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.distributed as processes
 from torch import Tensor, nn
 
 from silencer_core.generators.hallo.config import HalloConfig
@@ -18,7 +19,8 @@ from silencer_core.generators.hallo.network import HalloNet
 from silencer_core.generators.hallo.schedule import sampling_schedule, training_schedule
 
 from .cast import Cast
-from .descent import Descent
+from .descent import Descent, leads
+from .muon import MuonAdamW
 from .script import Script
 
 MOUTH_WEIGHT = 12.0
@@ -154,12 +156,11 @@ def train_net(
     script: Script,
     out: Path,
     steps: int,
-    rate: float = 1.5e-3,
+    rate: float = 3e-3,
     frames_per_step: int = 64,
     save_every: int = 200,
     look: Callable[[HalloNet, int], str] | None = None,
     log: Callable[[str], None] = print,
-    device: torch.device | str = "cpu",
     seed: int = 0,
 ) -> HalloNet:
     """Train, or go on training, and return the averaged network in evaluation mode.
@@ -171,29 +172,33 @@ def train_net(
 
     Args:
         look: called with the averaged network and the step at every save; returns a line to log.
-        device: where to train; the draws, and so the weights, differ between kinds of device.
         seed: of the first weights and of every draw.
+
+    Several processes of a torch.distributed group train together; the first writes and looks.
     """
     torch.manual_seed(seed)
     net = HalloNet(config)
     start_net(net)
-    net.to(device)
     mean = copy.deepcopy(net).eval().requires_grad_(False)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=1e-2)
-    descent = Descent("net", net, mean, optimiser, out, rate=rate, keep=AVERAGE, lead=10, log=log)
-    random = torch.Generator(device).manual_seed(1 + descent.step + 10**6 * seed)
-    stage = Stage(cast.to(device), script.to(device), config, random)
+    optimiser = MuonAdamW(net, rate)
+    descent = Descent("net", net, mean, optimiser, out, keep=AVERAGE, lead=10, log=log)
+    rank = processes.get_rank() if processes.is_initialized() else 0
+    random = torch.Generator().manual_seed(1 + descent.step + 10**6 * rank + 10**7 * seed)
+    stage = Stage(cast, script, config, random)
     began = time.monotonic()
     while descent.step < steps:
         frames = CLIPS[int(_chance(random) * len(CLIPS))]
         motion = _chance(random) > NO_MOTION
         people = max(1, frames_per_step // max(frames, 3))
-        descent.descend(velocity_loss(net, stage.batch(people, frames, motion), random), steps)
+        batch = stage.batch(people, frames, motion)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = velocity_loss(net, batch, random)
+        descent.descend(loss, steps)
         step = descent.step
         if step % save_every == 0 or step == steps:
             minutes = (time.monotonic() - began) / 60
             descent.save()
-            seen = look(mean, step) if look else ""
+            seen = look(mean, step) if look and leads() else ""
             loss = descent.recent_loss(save_every)
             log(f"net: step {step}, {minutes:.1f} min, loss {loss:.4f}{seen}")
     return mean

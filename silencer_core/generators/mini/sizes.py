@@ -1,7 +1,8 @@
 """The small configuration of the Hallo classes.
 
-The autoencoder shrinks 16 times to 48 channels: as many numbers as 12 channels at 8 times, but a
-quarter of the tokens, which is what the networks' time goes to.
+The autoencoder shrinks 16 times to 32 channels: as many numbers as 8 channels at 8 times, but a
+quarter of the tokens, which is what the networks' time goes to. The networks are three times as
+wide as a latent, since they have to carry the noisy one and the portrait's side by side.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from silencer_core.generators.hallo.config import HalloConfig
 
 MINI = HalloConfig(
-    channels=(64, 96, 96),
+    channels=(96, 96, 96),
     layers=1,
     heads=4,
     groups=16,
@@ -27,7 +28,7 @@ MINI = HalloConfig(
     vae_channels=(16, 32, 64, 96, 160),
     vae_layers=1,
     vae_groups=8,
-    latent_channels=48,
+    latent_channels=32,
     latent_scale=1.0,
     vae_mid_attention=False,
     size=128,

@@ -151,61 +151,80 @@ def cast(
 def net(
     out: Out = Path("runs/mini"),
     portraits: Portraits = Path("../shared/data/portraits"),
-    steps: int = 6000,
-    rate: float = 1.5e-3,
-    frames: Annotated[int, typer.Option(help="Frames per step; 768 suit a GPU.")] = 64,
-    save_every: int = 200,
+    steps: int = 4000,
+    frames: Annotated[int, typer.Option(help="Frames per step and process.")] = 64,
+    workers: Annotated[int, typer.Option(help="Processes that share every step.")] = 2,
+    save_every: int = 100,
     seed: int = 0,
-    sizes: Annotated[str, typer.Option(help="Channels of the networks' levels.")] = "",
 ) -> None:
-    """Train the networks on the GPU if there is one; goes on where it stopped."""
-    import dataclasses
+    """Train the networks; goes on where it stopped."""
+    import torch.multiprocessing as processes
 
+    choices = (out, portraits, steps, frames, save_every, seed)
+    if workers == 1:
+        train_networks(0, 1, *choices)
+    else:
+        (out / "rendezvous").unlink(missing_ok=True)
+        processes.spawn(train_networks, (workers, *choices), workers)
+
+
+def train_networks(
+    rank: int,
+    workers: int,
+    out: Path,
+    portraits: Path,
+    steps: int,
+    frames: int,
+    save_every: int,
+    seed: int,
+) -> None:
+    """One process of the networks' training."""
     import torch
 
-    from silencer_core.generators import default_device
-
-    from .cast import OPENINGS, Cast
-    from .drawings import Drawings
-    from .looking import Looker
-    from .meter import load_meter
+    from .cast import Cast
     from .net_training import train_net
-    from .photographs import Photographs
     from .script import Script
     from .sizes import MINI
 
     torch.set_num_threads(1)
-    device = default_device()
-    openings = torch.tensor(OPENINGS)
-    photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
-    strangers = Drawings(out / "people_held_out.npy", HELD_OUT_PEOPLE, HELD_OUT_SEED, MINI.size)
-    shots = [strangers.person(k).shot(openings) for k in (3, 8, 21, 30)]
-    for one in photographs.held_out[4:24:5]:
-        shots.append(photographs.shot(one, openings, one, plain=True))
-    looker = Looker(
-        latest_vae(out).to(device),
-        load_meter(out / "meter.safetensors"),
-        shots,
-        Script.load(out / "script_held_out.npz"),
-        out,
-    )
-    config = MINI
-    if sizes:
-        config = dataclasses.replace(MINI, channels=tuple(map(int, sizes.split(","))))
+    if workers > 1:
+        store = torch.distributed.FileStore(str(out / "rendezvous"), workers)
+        torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=workers)
     train_net(
-        config,
+        MINI,
         Cast.load(out / "cast.npz"),
         Script.load(out / "script.npz"),
         out,
         steps,
-        rate,
-        frames,
-        save_every,
-        looker,
-        logger(out / "net.log"),
-        device,
-        seed,
+        frames_per_step=frames,
+        save_every=save_every,
+        look=looker(out, portraits) if rank == 0 else None,
+        log=logger(out / "net.log") if rank == 0 else lambda line: None,
+        seed=seed,
     )
+
+
+def looker(out: Path, portraits: Path):
+    """Eyes for a training: four drawn people and four photographs that it never sees."""
+    import torch
+
+    from .cast import OPENINGS
+    from .drawings import Drawings
+    from .looking import Looker
+    from .meter import load_meter
+    from .photographs import Photographs
+    from .script import Script
+    from .sizes import MINI
+
+    photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
+    strangers = Drawings(out / "people_held_out.npy", HELD_OUT_PEOPLE, HELD_OUT_SEED, MINI.size)
+    openings = torch.tensor(OPENINGS)
+    shots = [strangers.person(k).shot(openings) for k in (3, 8, 21, 30)]
+    for one in photographs.held_out[4:24:5]:
+        shots.append(photographs.shot(one, openings, one, plain=True))
+    meter = load_meter(out / "meter.safetensors")
+    script = Script.load(out / "script_held_out.npz")
+    return Looker(latest_vae(out), meter, shots, script, out)
 
 
 @app.command()
@@ -270,15 +289,15 @@ def everything(
     out: Out = Path("runs/mini"),
     portraits: Portraits = Path("../shared/data/portraits"),
     vae_steps: int = 16000,
-    net_steps: int = 12000,
+    net_steps: int = 4000,
 ) -> None:
     """All stages in order, from nothing to the weights to ship."""
-    vae(out, portraits, vae_steps)
-    speech(out)
-    meter(out, portraits)
-    cast(out, portraits)
-    net(out, portraits, net_steps)
-    pack(out)
+    vae(out, portraits, vae_steps, 4, 1e-3, 0.25, 200)
+    speech(out, 1200)
+    meter(out, portraits, 4000, 3000)
+    cast(out, portraits, 4000, 1)
+    net(out, portraits, net_steps, 64, 2, 100, 0)
+    pack(out, None)
 
 
 def latest_vae(out: Path):

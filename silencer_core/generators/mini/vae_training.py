@@ -59,9 +59,7 @@ def train_decoder(
     mean = copy.deepcopy(vae).eval().requires_grad_(False)
     average_net = nn.ModuleDict({"decoder": mean.decoder, "post": mean.post_quant_conv})
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-3)
-    descent = Descent(
-        "decoder", net, average_net, optimiser, out, rate=rate, keep=AVERAGE, lead=20, log=log
-    )
+    descent = Descent("decoder", net, average_net, optimiser, out, keep=AVERAGE, lead=20, log=log)
     test = mixture.held_out(24) * 2 - 1
     began = time.monotonic()
     while descent.step < steps:
