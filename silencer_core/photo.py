@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from torch import Tensor
 
 from silencer_core.errors import SilencerError
 
 SHORTEST_SIDE = 64
 MOST_PIXELS = 150_000_000
+PROTECTION = "Silencer"  # name of the PNG text that says how a photo was protected
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -29,6 +30,7 @@ class Photo:
         pixels: float32 `[3, H, W]` in 0..1, in the colour space of `icc`.
         alpha: opacity, float32 `[1, H, W]` in 0..1, or None where the file has none.
         icc: the RGB colour profile that the pixels are in; None means sRGB.
+        protection: what `protect` wrote about itself into the file, None if it did not.
 
     Raises:
         SilencerError: pixels of another shape, not finite, or too few of them.
@@ -37,6 +39,7 @@ class Photo:
     pixels: Tensor
     alpha: Tensor | None = None
     icc: bytes | None = None
+    protection: str | None = None
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels)
@@ -121,7 +124,7 @@ def read_photo(path: str | os.PathLike[str]) -> Photo:
 
 
 def write_photo(photo: Photo, path: str | os.PathLike[str]) -> None:
-    """Write an 8-bit PNG with the photo's alpha and colour profile.
+    """Write an 8-bit PNG with the photo's alpha, colour profile and note of its protection.
 
     Values are rounded to the nearest of 256 levels. The file appears under its name only when
     it is whole.
@@ -140,9 +143,12 @@ def write_photo(photo: Photo, path: str | os.PathLike[str]) -> None:
         )
     channels = [*photo.pixels, *([] if photo.alpha is None else photo.alpha)]
     picture = Image.fromarray(np.stack([_eight_bits(channel) for channel in channels], axis=-1))
+    text = PngImagePlugin.PngInfo()
+    if photo.protection is not None:
+        text.add_text(PROTECTION, photo.protection)
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        picture.save(beside, format="PNG", icc_profile=photo.icc)
+        picture.save(beside, format="PNG", icc_profile=photo.icc, pnginfo=text)
         beside.replace(path)
     except OSError as error:
         raise SilencerError(f"{path}: cannot be written ({error.strerror or error})") from None
@@ -165,7 +171,7 @@ def _too_large(name: str) -> str:
 
 
 def _photo_from(picture: Image.Image, path: Path) -> Photo:
-    icc = picture.info.get("icc_profile")
+    icc, protection = picture.info.get("icc_profile"), picture.info.get(PROTECTION)
     ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode in (*_SIXTEEN_BITS, "I", "F"):
         return Photo(_deep_grey(picture, path).expand(3, -1, -1).contiguous())
@@ -179,7 +185,7 @@ def _photo_from(picture: Image.Image, path: Path) -> Photo:
     pixels = torch.empty(3, *channels.shape[:2])
     for channel in range(3):  # one at a time, for the sake of memory
         pixels[channel] = _unit(channels[..., channel])
-    return Photo(pixels, alpha, icc or None)
+    return Photo(pixels, alpha, icc or None, protection)
 
 
 def _deep_grey(picture: Image.Image, path: Path) -> Tensor:

@@ -116,7 +116,11 @@ class Portrait:
                 f"found in one of {width} x {height}"
             )
         rows, columns = self.window.slices
-        return _to_portrait(photo[:, rows, columns], self.size)
+        return self.crop_window(photo[:, rows, columns])
+
+    def crop_window(self, pixels: Tensor) -> Tensor:
+        """The same from the pixels of `window` alone, `[3, h, w]` in 0..1."""
+        return _to_portrait(pixels, self.size)
 
     def paste(self, change: Tensor) -> Tensor:
         """Bring a change of the portrait back to the photo's pixels.

@@ -121,6 +121,26 @@ def speech(out: Out = Path("runs/mini"), utterances: int = 1200) -> None:
 
 
 @app.command()
+def voices(to: Annotated[Path | None, typer.Option(help="Folder; the package's if none.")] = None):
+    """Write the voices that come with the package (espeak-ng and flite are needed)."""
+    import soundfile
+
+    from silencer_core.voices import FOLDER
+
+    from .mel import RATE
+    from .voices import held_out_utterances, protect_utterances
+
+    folder = to or FOLDER
+    for group, utterances in (
+        ("protect", protect_utterances()),
+        ("held_out", held_out_utterances()),
+    ):
+        for number, one in enumerate(utterances):
+            path = folder / f"{group}_{number:02d}.ogg"
+            soundfile.write(path, one.waveform.numpy(), RATE, "VORBIS", format="OGG")
+
+
+@app.command()
 def cast(
     out: Out = Path("runs/mini"),
     portraits: Portraits = Path("../shared/data/portraits"),

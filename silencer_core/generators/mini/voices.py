@@ -129,6 +129,17 @@ def held_out_utterances() -> list[Utterance]:
     return [Utterance(_levelled(sound, random), name) for sound, name in spoken]
 
 
+def protect_utterances() -> list[Utterance]:
+    """Eight voices of the training's, clean, for protections made without a recording."""
+    choices = ("en", ""), ("en", "f2"), ("de", "m3"), ("fr", "f4"), ("es", "m7"), ("it", "linda")
+    spoken = []
+    for number, (language, variant) in enumerate((*choices, ("hi", "max"), ("ru", "anika"))):
+        sound = espeak(SENTENCES[language][0], language, variant, 140 + 8 * number, 35 + 5 * number)
+        spoken.append((sound, f"{language}+{variant}"))
+    random = np.random.default_rng(1)
+    return [Utterance(_levelled(sound, random), name) for sound, name in spoken]
+
+
 def espeak(text: str, language: str, variant: str, speed: int, pitch: int) -> np.ndarray:
     """Speak with espeak-ng: `[T]` at 16 kHz.
 

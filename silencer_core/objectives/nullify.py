@@ -1,0 +1,251 @@
+"""The nullifying loss: whatever the generator hears, it shall predict the static portrait.
+
+Two terms, both on the v-prediction of clips in the forward that animates:
+
+- *static*: squared distance from the v that leads back to the untouched portrait's latent, after
+  Gan et al., *Silence is Golden* (CVPR 2025, arXiv 2506.01591), there at one timestep of one
+  interval and one audio window a step;
+- *invariance*: squared distance between what is predicted with speech and with silence, or with
+  another voice, from the same noisy latent: the audio's influence itself. Guidance multiplies
+  what is left of it, so this term decides how a protection holds at raised guidance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from silencer_core.audio import DrivingAudio, Speech, windows
+from silencer_core.errors import SilencerError
+from silencer_core.generators.hallo.denoiser import ReferenceFeatures
+from silencer_core.generators.hallo.generator import Hallo
+from silencer_core.generators.hallo.sampling import denoise_clip
+from silencer_core.generators.hallo.schedule import min_snr_weight
+from silencer_core.portrait import Portrait
+
+from .objective import Step
+
+TALKING_STEPS = 4  # denoising steps for the talking latents: rough ones will do
+
+
+@dataclass(frozen=True)
+class NullifyAudio:
+    """Settings of the nullifying loss.
+
+    Attributes:
+        intervals: timesteps to draw from, half-open, each draw from one of them.
+        draws: how many (timestep, noise, audio) a step averages over. They share one encoder and
+            one reference pass; memory does not grow with them.
+        frames: of a clip, at most the generator's.
+        static, silence, other_voice: weights of the terms; 0 leaves a term out.
+        lip, face: how much more the error counts there, on top of 1 everywhere; the weights are
+            then brought to mean 1.
+        talking: share of draws whose noisy latent is of the unprotected portrait *talking*, as it
+            is in the middle of an attack, instead of static.
+        quiet: share of draws that hear silence or noise instead of speech in the static term.
+        min_snr: weight timesteps by min-SNR (gamma 5).
+    """
+
+    intervals: tuple[tuple[int, int], ...] = ((400, 1000),)
+    draws: int = 2
+    frames: int = 4
+    static: float = 1.0
+    silence: float = 60.0
+    other_voice: float = 0.0
+    lip: float = 12.0
+    face: float = 0.0
+    talking: float = 0.5
+    quiet: float = 0.0
+    min_snr: bool = False
+
+    def __post_init__(self) -> None:
+        for low, high in self.intervals:
+            if not 0 <= low < high <= 1000:
+                raise SilencerError(f"timesteps {low}..{high}: choose 0 <= low < high <= 1000.")
+        if not self.intervals or self.draws < 1 or self.frames < 1:
+            raise SilencerError("the nullifying loss needs an interval, a draw and a frame.")
+        if not self.static and not self.silence and not self.other_voice:
+            raise SilencerError("all terms of the nullifying loss are 0: nothing to aim at.")
+
+    def bind(
+        self,
+        generator: Hallo,
+        portrait: Portrait,
+        audio: Sequence[DrivingAudio],
+        seed: int = 0,
+    ) -> BoundNullify:
+        """See `Objective.bind`."""
+        if not audio:
+            raise SilencerError("the nullifying loss needs at least one recording to nullify.")
+        return BoundNullify(self, generator, portrait, audio, seed)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One clip: `timestep`, `noise` and `base` `[1, c, f, h, w]`, windows per branch."""
+
+    timestep: int
+    noise: Tensor
+    base: Tensor
+    heard: tuple[Tensor, ...]
+
+
+class BoundNullify:
+    """The nullifying loss for one portrait; see `BoundObjective`."""
+
+    def __init__(
+        self,
+        settings: NullifyAudio,
+        generator: Hallo,
+        portrait: Portrait,
+        audio: Sequence[DrivingAudio],
+        seed: int,
+    ) -> None:
+        self.settings, self.generator, self.portrait = settings, generator, portrait
+        self.condition = generator.condition(portrait)
+        config = generator.config
+        self.frames = min(settings.frames, config.clip_frames)
+        self.alphas = generator.sampling_schedule.alphas_cumprod
+        self.snr_weight = min_snr_weight(generator.sampling_schedule)
+        self.voices = [windows(one.features, config.audio_margin) for one in audio]
+        rate = audio[0].speech.sample_rate
+        hush = Speech(torch.zeros(round(rate * config.clip_frames / config.fps)), rate)
+        self.silence = windows(generator.drive(hush).features, config.audio_margin)
+        self.weight = _weight(portrait, settings, config.latent_size)
+        with torch.no_grad():
+            self.static = generator.encode(portrait.image[None]).cpu()[:, :, None]
+            self.talking = self._talking(seed) if settings.talking else []
+
+    def _talking(self, seed: int) -> list[Tensor]:
+        """The untouched portrait saying the first clip of every voice, `[1, c, f, h, w]`."""
+        generator, random = self.generator, torch.Generator().manual_seed(seed)
+        latent, length = self.static[:, :, 0], generator.config.clip_frames
+        clips = []
+        for voice in self.voices:
+            noise = torch.randn(
+                (*self.static.shape[:2], length, *latent.shape[2:]), generator=random
+            )
+            *_, clip = denoise_clip(
+                generator,
+                self.condition,
+                latent.to(generator.device),
+                latent.expand(generator.config.motion_frames, -1, -1, -1).to(generator.device),
+                generator.audio_tokens(voice[:length]),
+                noise,
+                steps=TALKING_STEPS,
+                guidance=generator.config.guidance,
+            )
+            clips.append(clip.cpu())
+        return clips
+
+    def draw(self, random: torch.Generator) -> list[Draw]:
+        """As many clips as the settings say."""
+        return [self._draw(random) for _ in range(self.settings.draws)]
+
+    def _draw(self, random: torch.Generator) -> Draw:
+        settings = self.settings
+
+        def integer(low: int, high: int) -> int:
+            return int(torch.randint(low, high, (), generator=random))
+
+        def chance(share: float) -> bool:
+            return float(torch.rand((), generator=random)) < share
+
+        def stretch(heard: Tensor) -> Tensor:
+            start = integer(0, max(1, len(heard) - self.frames + 1))
+            return heard[start : start + self.frames]
+
+        low, high = settings.intervals[integer(0, len(settings.intervals))]
+        voice = stretch(self.voices[integer(0, len(self.voices))])
+        if chance(settings.quiet):
+            voice = stretch(self.silence)
+        frames = len(voice)
+        heard = [voice]
+        if settings.silence:
+            heard.append(stretch(self.silence)[:frames])
+        if settings.other_voice:
+            heard.append(stretch(self.voices[integer(0, len(self.voices))])[:frames])
+        base = self.static.expand(-1, -1, frames, -1, -1)
+        if self.talking and chance(settings.talking):
+            clip = self.talking[integer(0, len(self.talking))]
+            start = integer(0, clip.shape[2] - frames + 1)
+            base = clip[:, :, start : start + frames]
+        return Draw(
+            timestep=integer(low, high),
+            noise=torch.randn(base.shape, generator=random),
+            base=base,
+            heard=tuple(heard),
+        )
+
+    def step(self, pixels: Tensor, draws: list[Draw]) -> Step:
+        """Loss and gradient; draws one after the other, then once through the shared part."""
+        with torch.inference_mode(False), torch.enable_grad():
+            pixels = self._given(pixels).requires_grad_()
+            features = self._features(pixels)
+            leaves = {name: x.detach().requires_grad_() for name, x in features.items()}
+            total = 0.0
+            for one in draws:
+                loss = self._loss(leaves, one) / len(draws)
+                loss.backward()
+                total += loss.item()
+            used = [name for name, leaf in leaves.items() if leaf.grad is not None]
+            (gradient,) = torch.autograd.grad(
+                [features[name] for name in used], pixels, [leaves[name].grad for name in used]
+            )
+        return Step(total, gradient.cpu())
+
+    @torch.no_grad()
+    def value(self, pixels: Tensor, draws: list[Draw]) -> float:
+        """The loss alone."""
+        features = self._features(self._given(pixels))
+        return sum(self._loss(features, one).item() for one in draws) / len(draws)
+
+    def _given(self, pixels: Tensor) -> Tensor:
+        return pixels.detach().to(self.generator.device, torch.float32, copy=True)
+
+    def _features(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Of the portrait, `[1, tokens, C]`; its motion frames, being copies, have the same."""
+        latent = self.generator.encode(self.portrait.crop_window(pixels)[None])
+        return self.generator.reference_features(latent, self.condition.face_tokens).portrait
+
+    def _loss(self, features: dict[str, Tensor], draw: Draw) -> Tensor:
+        generator, settings = self.generator, self.settings
+        alpha = float(self.alphas[draw.timestep])
+        noisy = alpha**0.5 * draw.base + (1 - alpha) ** 0.5 * draw.noise
+        # The v that leads from here to the static portrait.
+        still = (alpha**0.5 * noisy - self.static) / (1 - alpha) ** 0.5
+        still, weight = still.to(generator.device), self.weight.to(generator.device)
+        tokens = torch.cat([generator.audio_tokens(heard) for heard in draw.heard])
+        copies = generator.config.motion_frames
+        reference = ReferenceFeatures(
+            features, {name: x[:, None].expand(-1, copies, -1, -1) for name, x in features.items()}
+        )
+        predicted = generator.predict(
+            noisy.expand(len(tokens), -1, -1, -1, -1),
+            torch.tensor([draw.timestep]),
+            self.condition,
+            tokens,
+            reference,
+        )
+        heard, *others = predicted.split(1)
+
+        def distance(a: Tensor, b: Tensor) -> Tensor:
+            return ((a - b).square() * weight).mean()
+
+        loss = settings.static * distance(heard, still)
+        weights = [w for w in (settings.silence, settings.other_voice) if w]
+        for scale, other in zip(weights, others, strict=True):
+            loss = loss + scale * distance(heard, other)
+        if settings.min_snr:
+            loss = loss * float(self.snr_weight[draw.timestep])
+        return loss
+
+
+def _weight(portrait: Portrait, settings: NullifyAudio, side: int) -> Tensor:
+    """`[1, 1, 1, h, w]`, mean 1."""
+    _, face, lip = portrait.masks[0]
+    weight = 1 + settings.face * face + settings.lip * lip
+    return (weight / weight.mean()).view(1, 1, 1, side, side)

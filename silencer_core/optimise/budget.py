@@ -1,0 +1,79 @@
+"""How much each pixel of the photo may change."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from silencer_core.errors import SilencerError
+from silencer_core.portrait import Portrait
+
+LEVELS = 255.0
+_FLAT = 0.012  # standard deviation around a pixel (of 0..1) at which half of the change is allowed
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bounds of a change.
+
+    Attributes:
+        linf: largest change of any value, of 0..1; 16/255 is the paper's.
+        face_only: nothing changes outside the face's mask, whose edge is soft.
+        softness: width of this edge, as a share of the face's height, 0..0.5.
+        smooth_skin: 0..1, how much of the change is withheld where the photo is smooth, because
+            it shows there most; 0 for the same bound everywhere.
+    """
+
+    linf: float = 16 / 255
+    face_only: bool = True
+    softness: float = 0.1
+    smooth_skin: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.linf) and 0 < self.linf <= 1):
+            raise SilencerError(f"budget: the largest change is {self.linf}; choose 0 to 1.")
+        if not 0 <= self.smooth_skin <= 1:
+            raise SilencerError(f"budget: smooth_skin is {self.smooth_skin}; choose 0 to 1.")
+
+    def bounds(self, photo: Tensor, portrait: Portrait) -> tuple[Tensor, Tensor]:
+        """Lowest and highest value of each pixel in the portrait's window, on the 8-bit grid.
+
+        Args:
+            photo: the untouched one, `[3, H, W]` in 0..1.
+
+        Returns:
+            two of `[3, h, w]` float32 in 0..1, both multiples of 1/255. A value of a 16-bit photo
+            that has no multiple of 1/255 within its bound is rounded to the nearest.
+        """
+        rows, columns = portrait.window.slices
+        pixels = photo[:, rows, columns].detach().float().cpu()
+        allowed = torch.full_like(pixels[:1], self.linf)
+        if self.face_only:
+            allowed = allowed * portrait.face_mask(self.softness)[:, rows, columns]
+        if self.smooth_skin:
+            allowed = allowed * (1 - self.smooth_skin * smoothness(pixels))
+        slack = 1e-4  # of a grey level, for float rounding
+        low = ((pixels - allowed) * LEVELS - slack).ceil().clamp(0, LEVELS)
+        high = ((pixels + allowed) * LEVELS + slack).floor().clamp(0, LEVELS)
+        nearest = (pixels * LEVELS).round()
+        empty = low > high
+        low, high = torch.where(empty, nearest, low), torch.where(empty, nearest, high)
+        return low / LEVELS, high / LEVELS
+
+
+def smoothness(pixels: Tensor) -> Tensor:
+    """How smooth a photo `[3, h, w]` is around each pixel: `[1, h, w]`, 1 where it is flat.
+
+    From the standard deviation of the luminance within 7 x 7 pixels, less that within the picture's
+    own fine noise; the eye's masking by texture, in the spirit of just-noticeable-difference maps
+    (Chou and Li 1995).
+    """
+    grey = pixels.mean(0, keepdim=True)[None]
+    padded = F.pad(grey, (3, 3, 3, 3), mode="replicate")
+    mean, square = F.avg_pool2d(padded, 7, 1), F.avg_pool2d(padded.square(), 7, 1)
+    spread = (square - mean.square()).clamp(min=0).sqrt()[0]
+    return 1 / (1 + (spread / _FLAT).square())

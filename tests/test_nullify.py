@@ -1,0 +1,142 @@
+"""The nullifying loss and its gradient."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import TINY, babble, drawn_photo, mask_of_face, tiny_generator
+
+from silencer_core.errors import SilencerError
+from silencer_core.objectives.nullify import NullifyAudio
+from silencer_core.objectives.silencer1_objective import Silencer1AsCoded
+from silencer_core.portrait import find_portrait
+
+FULL = NullifyAudio(draws=2, frames=3, other_voice=2.0, quiet=0.3)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    generator = tiny_generator()
+    photo = drawn_photo()
+    portrait = find_portrait(
+        photo,
+        TINY.size,
+        face_mask=mask_of_face(),
+        vae_factor=TINY.vae_factor,
+        levels=TINY.levels,
+    )
+    rows, columns = portrait.window.slices
+    voices = [generator.drive(babble(k)) for k in range(2)]
+    return generator, portrait, photo[:, rows, columns], voices
+
+
+def bound(scene, settings):
+    generator, portrait, _, voices = scene
+    return settings.bind(generator, portrait, voices)
+
+
+def random(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        FULL,
+        NullifyAudio(silence=0.0, talking=0.0),
+        NullifyAudio(static=0.0),
+        NullifyAudio(min_snr=True, intervals=((200, 300), (600, 900))),
+    ],
+)
+def test_gradient_is_the_slope_of_the_value(scene, settings):
+    objective, pixels = bound(scene, settings), scene[2]
+    draws = objective.draw(random())
+    step = objective.step(pixels, draws)
+    direction = step.gradient / step.gradient.norm()
+    reach = 0.02
+    up, down = (objective.value(pixels + s * reach * direction, draws) for s in (1, -1))
+    assert (up - down) / (2 * reach) == pytest.approx(float(step.gradient.norm()), rel=0.03)
+    assert step.loss == pytest.approx(objective.value(pixels, draws), rel=1e-4)
+
+
+@pytest.mark.parametrize("forward", ["silencer", "animate"])
+def test_the_references_step_is_an_objective_too(scene, forward):
+    objective = bound(scene, Silencer1AsCoded(forward=forward, timesteps=(400, 600)))
+    draws = objective.draw(random())
+    step = objective.step(scene[2], draws)
+    assert 400 <= draws.timestep < 600
+    assert step.gradient.shape == scene[2].shape
+    assert step.loss == pytest.approx(objective.value(scene[2], draws), rel=1e-4)
+
+
+def test_several_draws_average(scene):
+    objective, pixels = bound(scene, FULL), scene[2]
+    draws = objective.draw(random())
+    alone = [objective.step(pixels, [one]) for one in draws]
+    together = objective.step(pixels, draws)
+    assert torch.allclose(together.gradient, sum(s.gradient for s in alone) / 2, atol=1e-6)
+
+
+def test_silence_against_silence_has_no_invariance_loss(scene):
+    objective = bound(scene, NullifyAudio(static=0.0, quiet=1.0))
+    assert objective.value(scene[2], objective.draw(random())) == pytest.approx(0, abs=1e-9)
+
+
+def test_speech_against_silence_has_one(scene):
+    objective = bound(scene, NullifyAudio(static=0.0))
+    assert objective.value(scene[2], objective.draw(random())) > 1e-6
+
+
+def test_timesteps_come_from_the_intervals(scene):
+    objective = bound(scene, NullifyAudio(intervals=((100, 110), (900, 905)), draws=1))
+    source = random()
+    drawn = {objective.draw(source)[0].timestep for _ in range(80)}
+    assert drawn <= {*range(100, 110), *range(900, 905)}
+    assert drawn & set(range(100, 110))
+    assert drawn & set(range(900, 905))
+
+
+def test_lip_weight_draws_the_loss_to_the_lips(scene):
+    flat = bound(scene, NullifyAudio(lip=0.0)).weight
+    lips = bound(scene, NullifyAudio(lip=12.0)).weight
+    assert flat.std() == 0
+    assert lips.mean() == pytest.approx(1, abs=1e-5)
+    mask = scene[1].masks[0][2].view_as(lips)
+    assert lips.flatten()[mask.argmax()] == lips.max()
+
+
+def test_one_seed_gives_one_result(scene):
+    pixels = scene[2]
+    steps = []
+    for _ in range(2):
+        objective = bound(scene, FULL)
+        steps.append(objective.step(pixels, objective.draw(random(3))))
+    assert torch.equal(steps[0].gradient, steps[1].gradient)
+
+
+def test_gradients_work_in_a_host_that_infers(scene):
+    objective = bound(scene, FULL)
+    with torch.inference_mode():
+        step = objective.step(scene[2], objective.draw(random()))
+    assert step.gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"intervals": ((300, 200),)},
+        {"intervals": ((0, 1001),)},
+        {"intervals": ()},
+        {"draws": 0},
+        {"frames": 0},
+        {"static": 0.0, "silence": 0.0},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(SilencerError):
+        NullifyAudio(**wrong)
+
+
+def test_no_recording_is_refused(scene):
+    with pytest.raises(SilencerError, match="recording"):
+        NullifyAudio().bind(scene[0], scene[1], [])

@@ -1,0 +1,152 @@
+"""Budgets and projected gradient descent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from tiny import drawn_photo, mask_of_face
+
+from silencer_core.errors import SilencerError
+from silencer_core.objectives.objective import Step
+from silencer_core.optimise.budget import Budget, smoothness
+from silencer_core.optimise.pgd import Descent, pgd
+from silencer_core.portrait import find_portrait
+
+
+@dataclass
+class Towards:
+    """Squared distance of the pixels to a target, with noise in what a draw shows of it."""
+
+    target: torch.Tensor
+    noise: float = 0.0
+
+    def draw(self, random):
+        return self.noise * torch.randn(self.target.shape, generator=random)
+
+    def step(self, pixels, draws):
+        away = pixels - self.target + draws
+        return Step(away.square().mean().item(), 2 * away / away.numel())
+
+    def value(self, pixels, draws):
+        return (pixels - self.target + draws).square().mean().item()
+
+
+@pytest.fixture(scope="module")
+def scene():
+    photo = drawn_photo()
+    portrait = find_portrait(photo, 64, face_mask=mask_of_face(), levels=2)
+    return photo, portrait
+
+
+def window(photo, portrait):
+    rows, columns = portrait.window.slices
+    return photo[:, rows, columns]
+
+
+@pytest.mark.parametrize("linf", [4 / 255, 16 / 255, 10.5 / 255])
+def test_bounds_are_eight_bit_values_within_the_budget(scene, linf):
+    pixels = window(*scene)
+    low, high = Budget(linf, face_only=False).bounds(*scene)
+    for bound in (low, high):
+        levels = bound * 255
+        assert torch.equal(levels, levels.round())
+        assert ((bound - pixels).abs() * 255).max() <= linf * 255 + 1e-3
+        assert bound.min() >= 0
+        assert bound.max() <= 1
+    assert (high - low).max() >= 1.9 * int(linf * 255 + 1e-6) / 255
+
+
+def test_nothing_may_change_outside_the_face(scene):
+    low, high = Budget(16 / 255).bounds(*scene)
+    outside = window(scene[1].face_mask(0.1), scene[1]).expand_as(low) < 1 / 16
+    assert outside.any()
+    assert torch.equal(low[outside], high[outside])
+    assert (high - low).max() > 20 / 255
+
+
+def test_smooth_skin_gets_less(scene):
+    plain, careful = (
+        Budget(16 / 255, face_only=False, smooth_skin=s).bounds(*scene) for s in (0.0, 0.8)
+    )
+    room = [(high - low).mean(0) for low, high in (plain, careful)]
+    flat = smoothness(window(*scene))[0]
+    assert room[1][flat > 0.9].mean() < 0.4 * room[0][flat > 0.9].mean()
+    assert room[1][flat < 0.2].mean() > 0.7 * room[0][flat < 0.2].mean()
+
+
+def test_sixteen_bit_values_are_rounded_to_their_nearest(scene):
+    photo, portrait = scene
+    odd = (photo + 0.4 / 255).clamp(0, 1)
+    low, high = Budget(0.01 / 255, face_only=False).bounds(odd, portrait)
+    assert torch.equal(low, high)
+    assert torch.equal(low, (window(odd, portrait) * 255).round() / 255)
+
+
+@pytest.mark.parametrize("wrong", [{"linf": 0}, {"linf": 2}, {"linf": float("nan")}])
+def test_impossible_budgets_are_refused(wrong):
+    with pytest.raises(SilencerError):
+        Budget(**wrong)
+
+
+def test_descent_reaches_the_edge_of_the_budget(scene):
+    pixels = window(*scene)
+    bounds = Budget(8 / 255, face_only=False).bounds(*scene)
+    best, course = pgd(*scene, Towards(pixels + 1), bounds, Descent(steps=30))
+    assert torch.equal(best, bounds[1])
+    assert len(course.losses) == 30
+
+
+def test_result_is_eight_bit_and_within_bounds(scene):
+    target = torch.rand(window(*scene).shape, generator=torch.Generator().manual_seed(0))
+    low, high = Budget(5 / 255).bounds(*scene)
+    best, _ = pgd(*scene, Towards(target), (low, high), Descent(steps=12))
+    assert torch.equal(best * 255, (best * 255).round())
+    assert (best >= low).all()
+    assert (best <= high).all()
+
+
+def test_best_by_validation_is_returned_not_the_last(scene):
+    pixels = window(*scene)
+    bounds = Budget(16 / 255, face_only=False).bounds(*scene)
+    coarse = Descent(steps=9, rate=16 / 255, last_rate=1.0, validate_every=1, momentum=0.0)
+    best, course = pgd(*scene, Towards(pixels + 3 / 255), bounds, coarse)
+    values = [value for _, value in course.validation]
+    assert values[-1] > min(values)
+    assert Towards(pixels + 3 / 255).value(best, 0) == pytest.approx(min(values))
+
+
+def test_it_stops_when_nothing_improves(scene):
+    pixels = window(*scene)
+    bounds = Budget(8 / 255).bounds(*scene)
+    descent = Descent(steps=200, validate_every=2, patience=2)
+    _, course = pgd(*scene, Towards(pixels), bounds, descent)
+    assert course.flat
+    assert len(course.losses) < 50
+
+
+def test_cancelling_keeps_the_best_so_far(scene):
+    pixels = window(*scene)
+    bounds = Budget(8 / 255, face_only=False).bounds(*scene)
+    done = []
+    best, course = pgd(
+        *scene,
+        Towards(pixels + 1),
+        bounds,
+        Descent(steps=100, validate_every=1),
+        progress=lambda state, _: done.append(state.step),
+        cancelled=lambda: len(done) >= 5,
+    )
+    assert course.cancelled
+    assert len(course.losses) == 5
+    assert (best - pixels).mean() > 4 / 255
+
+
+def test_one_seed_gives_one_result(scene):
+    pixels = window(*scene)
+    bounds = Budget(8 / 255, face_only=False).bounds(*scene)
+    objective = Towards(pixels + 0.1, noise=1.0)
+    results = [pgd(*scene, objective, bounds, Descent(steps=5), seed=s)[0] for s in (1, 1, 2)]
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])

@@ -1,0 +1,43 @@
+"""Medians with intervals."""
+
+import math
+
+import numpy as np
+import pytest
+
+from silencer_core.scores.intervals import interval
+
+
+def test_median_lies_within_its_interval():
+    found = interval(np.random.default_rng(0).normal(2, 1, 80).tolist())
+    assert found.low < found.median < found.high
+    assert found.p90 > found.high
+    assert found.count == 80
+
+
+def test_more_values_narrow_it():
+    values = np.random.default_rng(0).normal(0, 1, 1000).tolist()
+    few, many = interval(values[:20]), interval(values)
+    assert many.high - many.low < 0.4 * (few.high - few.low)
+
+
+def test_interval_holds_the_true_median_most_of_the_time():
+    random = np.random.default_rng(3)
+    held = 0
+    for _ in range(60):
+        found = interval(random.normal(0, 1, 30).tolist())
+        held += found.low <= 0 <= found.high
+    assert 50 <= held <= 60
+
+
+def test_values_that_are_no_numbers_do_not_count():
+    assert interval([1.0, math.nan, 1.0]).count == 2
+
+
+def test_nothing_gives_nothing():
+    assert math.isnan(interval([math.nan]).median)
+
+
+def test_one_value_is_its_own_interval():
+    found = interval([0.3])
+    assert (found.median, found.low, found.high) == pytest.approx((0.3, 0.3, 0.3))
