@@ -14,6 +14,7 @@ import typer
 
 from silencer_core import __version__
 from silencer_core.errors import SilencerError
+from silencer_core.files import check_folder
 from silencer_core.models_cli import app as models_app
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -214,7 +215,7 @@ def purify(
     from silencer_core.purifiers.sequence import parse
 
     steps = parse(sequence)
-    _check_folder(output)
+    check_folder(output)
     from silencer_core.photo import Photo, read_photo, write_photo
     from silencer_core.purifiers.sequence import purify as purify_pixels
 
@@ -228,16 +229,7 @@ def _check_output(output: Path) -> None:
     """Before any work: that the video can be written where it is wanted."""
     if output.suffix.lower() != ".mp4":
         raise SilencerError(f"{output}: the output is a video; choose a name that ends in .mp4.")
-    _check_folder(output)
-
-
-def _check_folder(output: Path) -> None:
-    if output.is_dir():
-        raise SilencerError(f"{output}: is a folder; name a file.")
-    if not output.parent.is_dir():
-        raise SilencerError(f"{output.parent}: no such folder for the output; create it first.")
-    if not os.access(output.parent, os.W_OK):
-        raise SilencerError(f"{output.parent}: this folder cannot be written to; choose another.")
+    check_folder(output)
 
 
 def _check_device(device: str | None) -> None:

@@ -15,6 +15,7 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from torch import Tensor
 
 from silencer_core.errors import SilencerError
+from silencer_core.files import whole
 
 SHORTEST_SIDE = 64
 MOST_PIXELS = 150_000_000
@@ -146,14 +147,8 @@ def write_photo(photo: Photo, path: str | os.PathLike[str]) -> None:
     text = PngImagePlugin.PngInfo()
     if photo.protection is not None:
         text.add_text(PROTECTION, photo.protection)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with whole(path) as beside:
         picture.save(beside, format="PNG", icc_profile=photo.icc, pnginfo=text)
-        beside.replace(path)
-    except OSError as error:
-        raise SilencerError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _check_size(height: int, width: int, *, name: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from silencer_core.errors import SilencerError
+from silencer_core.files import whole
 
 if TYPE_CHECKING:
     from av import AudioFrame, VideoFrame
@@ -64,15 +64,11 @@ def write_video(
     import av
 
     path = Path(path)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        count = _encode(beside, iter(frames), speech, fps, visible_mark)
-        beside.replace(path)
-    except av.error.FFmpegError as error:
-        raise SilencerError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        beside.unlink(missing_ok=True)
-    return count
+    with whole(path) as beside:
+        try:
+            return _encode(beside, iter(frames), speech, fps, visible_mark)
+        except av.error.FFmpegError as error:
+            raise SilencerError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def _encode(

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import json
 import math
-import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 
 from silencer_core.errors import SilencerError
+from silencer_core.files import whole
 
 _SAFETENSORS_DTYPES = {
     "F64": torch.float64,
@@ -211,18 +211,10 @@ def safetensors_writer(
     Raises:
         SilencerError: if the file cannot be written (folder missing, disk full).
     """
-    path = Path(path)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            writer = _Writer(file, headers, metadata or {})
-            yield writer
-            writer.finish()
-        beside.replace(path)
-    except OSError as error:
-        raise SilencerError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole(Path(path)) as beside, beside.open("wb") as file:
+        writer = _Writer(file, headers, metadata or {})
+        yield writer
+        writer.finish()
 
 
 def _unpickle(path: Path, mapped: bool) -> object:

@@ -15,6 +15,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from silencer_core.files import whole
 from silencer_core.generators.hallo.config import HalloConfig
 from silencer_core.masks import (
     FACE_EXPANSION,
@@ -79,9 +80,8 @@ class Cast:
 
     def save(self, path: Path) -> None:
         """Write as an .npz file."""
-        part = path.with_suffix(".part.npz")
-        np.savez(part, **{f.name: getattr(self, f.name).numpy() for f in fields(self)})
-        part.replace(path)
+        with whole(path) as part:
+            np.savez(part, **{f.name: getattr(self, f.name).numpy() for f in fields(self)})
 
     @staticmethod
     def load(path: Path) -> Cast:

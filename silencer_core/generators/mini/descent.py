@@ -10,6 +10,8 @@ import torch
 import torch.distributed as processes
 from torch import Tensor, nn
 
+from silencer_core.files import whole
+
 from .muon import MuonAdamW
 
 
@@ -87,9 +89,8 @@ class Descent:
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
         }
-        beside = self.file.with_suffix(".tmp")
-        torch.save(state, beside)
-        beside.replace(self.file)
+        with whole(self.file) as beside:
+            torch.save(state, beside)
 
 
 def leads() -> bool:

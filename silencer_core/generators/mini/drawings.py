@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from silencer_core.files import whole
+
 from .looks import random_look
 from .portraits import Person, draw
 
@@ -25,9 +27,8 @@ class Drawings:
             for k in range(count):
                 picture = draw(random_look(first + k), side).picture
                 pictures[k] = (picture * 255).round().byte().numpy()
-            part = cache.with_suffix(".part.npy")
-            np.save(part, pictures)
-            part.replace(cache)
+            with whole(cache) as part:
+                np.save(part, pictures)
         self.pictures = np.load(cache, mmap_mode="r")
 
     def __len__(self) -> int:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from silencer_core.files import whole
+
 from .mel import mel_features, mouth_opening
 from .voices import Utterance
 
@@ -70,9 +72,8 @@ class Script:
 
     def save(self, path: Path) -> None:
         """Write as an .npz file."""
-        part = path.with_suffix(".part.npz")
-        np.savez(part, **{name: value.numpy() for name, value in vars(self).items()})
-        part.replace(path)
+        with whole(path) as part:
+            np.savez(part, **{name: value.numpy() for name, value in vars(self).items()})
 
     @staticmethod
     def load(path: Path) -> Script:
