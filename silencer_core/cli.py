@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from silencer_core import __version__
+from silencer_core.bench_cli import app as bench_app
 from silencer_core.errors import SilencerError
 from silencer_core.files import check_folder
 from silencer_core.models_cli import app as models_app
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(models_app, name="models")
+app.add_typer(bench_app, name="bench")
 
 
 class Precision(str, enum.Enum):

@@ -66,12 +66,12 @@ def take(
     subject: Subject,
     speech: Speech,
     *,
-    frames: int = FRAMES,
+    frames: int | None = None,
     guidance: float = 2.0,
     seed: int = 7,
 ) -> Take:
-    """Drive one subject with one voice and with silence."""
-    piece, asked = excerpt(speech, frames)
+    """Drive one subject with one voice and with silence, for `FRAMES` frames if none are given."""
+    piece, asked = excerpt(speech, frames or FRAMES)
     hush = Speech(torch.zeros_like(piece.waveform), piece.sample_rate)
     spoken, silent = (
         torch.stack(

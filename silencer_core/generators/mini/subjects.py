@@ -89,7 +89,6 @@ def portrait_of(shot: Shot, config: HalloConfig) -> Portrait:
 
 def outside_the_mouth(mouth: Mouth, size: int) -> Tensor:
     """`[S, S]`, 0 where the mouth and the jaw below it move, 1 elsewhere."""
-    place = torch.arange(size).float()
-    across = (place - mouth.x).abs() <= 0.45 * mouth.unit
-    down = (place >= mouth.y - 0.3 * mouth.unit) & (place <= mouth.y + 0.6 * mouth.unit)
-    return 1 - (down[:, None] & across[None, :]).float()
+    outside = torch.ones(size, size)
+    outside[mouth.lips(size)] = 0
+    return outside
