@@ -256,7 +256,7 @@ def measure(
     groups = {
         "rendered": (material.drawn, material.voices),
         "photos": (material.photos, material.voices),
-        "recordings": ((*material.photos, *material.drawn)[:20], material.recordings),
+        "recordings": ((material.photos or material.drawn)[:20], material.recordings),
     }
     groups = {name: group for name, group in groups.items() if all(map(len, group))}
     total = sum(len(subjects) for subjects, _ in groups.values())
