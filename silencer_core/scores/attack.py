@@ -1,0 +1,175 @@
+"""The runs of a generator that the scores need: speech, another voice and silence, one noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from silencer_core.audio import DrivingAudio, Speech
+from silencer_core.errors import SilencerError
+from silencer_core.generators.hallo.generator import Hallo
+from silencer_core.generators.hallo.sampling import animate
+from silencer_core.generators.mini.mel import RATE, mouth_opening
+from silencer_core.portrait import Portrait
+
+_SPEAKS = 0.2  # an opening from which somebody speaks
+_LEAD = 2  # frames kept before that
+
+
+@dataclass(frozen=True, eq=False)
+class AttackRuns:
+    """Videos of one portrait, all from the same noise. Frames are float32 in 0..1 on the CPU.
+
+    Attributes:
+        speeches: what is said, cut to what the frames show.
+        asked: the mouth opening that each asks for, `[F_i]` in 0..1, see `mel.mouth_opening`.
+        spoken: one video for each, `[F_i, 3, S, S]`.
+        other: one video each by another voice: the next speech, or where there is only one, the
+            same backwards. As long as the shorter of the two.
+        silent: a video to silence, as long as the longest speech.
+        again: the first speech once more, from a portrait that differs by rounding errors only;
+            None where that was not asked for.
+        guidance, seed: of these runs.
+    """
+
+    speeches: tuple[Speech, ...]
+    asked: tuple[Tensor, ...]
+    spoken: tuple[Tensor, ...]
+    other: tuple[Tensor, ...]
+    silent: Tensor
+    again: Tensor | None
+    guidance: float
+    seed: int
+
+
+def attack(
+    generator: Hallo,
+    portrait: Portrait,
+    speeches: Sequence[Speech],
+    seed: int,
+    guidance: float | None = None,
+    steps: int | None = None,
+    frames: int | None = None,
+    *,
+    floor: bool = False,
+    progress: Callable[[float, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> AttackRuns:
+    """Make a portrait say each speech, say it in another voice, and be silent.
+
+    Args:
+        generator: with an audio encoder.
+        portrait: as `find_portrait` gives it for the generator's size.
+        speeches: at least one.
+        seed: of the noise.
+        guidance, steps: as for `animate`; the generator's own by default.
+        frames: video frames of each speech, rounded up to whole clips, from where it begins to
+            be heard; the whole speech by default.
+        floor: also run the first speech `again`.
+        progress: called with (runs done, with a fraction; runs in all).
+        cancelled: asked before every step and frame.
+
+    Raises:
+        SilencerError: no speech, or what `animate` refuses.
+        Cancelled: when `cancelled()` says so.
+    """
+    if not speeches:
+        raise SilencerError("speech: none was given; an attack needs at least one recording")
+    config = generator.config
+    guidance = config.guidance if guidance is None else guidance
+    heard = [_heard(generator, speech, frames) for speech in speeches]
+    total, done = runs_of(speeches, floor), 0
+
+    def film(image: Portrait, audio: DrivingAudio) -> Tensor:
+        nonlocal done
+        frames = animate(
+            generator,
+            image,
+            audio,
+            steps=steps,
+            guidance=guidance,
+            seed=seed,
+            progress=progress and (lambda step, steps: progress(done + step / steps, total)),
+            cancelled=cancelled,
+        )
+        video = torch.stack(list(frames))
+        done += 1
+        return video
+
+    spoken = [film(portrait, one.audio) for one in heard]
+    others = [*spoken[1:], spoken[0]]
+    if len(heard) == 1:
+        others = [film(portrait, _heard(generator, _backwards(speeches[0]), frames).audio)]
+    longest = max((one.audio for one in heard), key=lambda audio: audio.frames)
+    return AttackRuns(
+        speeches=tuple(one.audio.speech for one in heard),
+        asked=tuple(one.asked for one in heard),
+        spoken=tuple(spoken),
+        other=tuple(voice[: len(video)] for voice, video in zip(others, spoken, strict=True)),
+        silent=film(portrait, _hush(generator, longest)),
+        again=film(_nudged(portrait, generator.dtype), heard[0].audio) if floor else None,
+        guidance=guidance,
+        seed=seed,
+    )
+
+
+def runs_of(speeches: Sequence[Speech], floor: bool = False) -> int:
+    """How many videos `attack` makes: one a speech, silence, a second voice where one is missing,
+    and the floor."""
+    return len(speeches) + 1 + (len(speeches) == 1) + floor
+
+
+class _Heard(NamedTuple):
+    """What drives the generator, and the opening it asks for, `[audio.frames]`."""
+
+    audio: DrivingAudio
+    asked: Tensor
+
+
+def _heard(generator: Hallo, speech: Speech, frames: int | None) -> _Heard:
+    audio = generator.drive(speech)
+    asked = mouth_opening(speech.resampled(RATE))[: audio.frames]
+    asked = F.pad(asked, (0, audio.frames - len(asked)))
+    return _Heard(audio, asked) if frames is None else _excerpt(audio, asked, frames, generator)
+
+
+def _excerpt(audio: DrivingAudio, asked: Tensor, frames: int, generator: Hallo) -> _Heard:
+    """Whole clips of a recording, from a little before the first speech in it."""
+    if frames < 1:
+        raise SilencerError(f"frames is {frames}: choose 1 or more")
+    clip, fps = generator.config.clip_frames, generator.config.fps
+    length = min(math.ceil(frames / clip) * clip, len(audio.features))
+    speaks = (asked > _SPEAKS).nonzero()
+    first = int(speaks[0]) - _LEAD if len(speaks) else 0
+    start = max(min(first, audio.frames - length), 0)
+    count = min(length, audio.frames - start)
+    rate = audio.speech.sample_rate
+    begin, end = (round(frame * rate / fps) for frame in (start, start + count))
+    sound = Speech(audio.speech.waveform[begin:end], rate)
+    features = audio.features[start : start + length]
+    return _Heard(DrivingAudio(features, count, sound), asked[start : start + count])
+
+
+def _backwards(speech: Speech) -> Speech:
+    return Speech(speech.waveform.flip(0), speech.sample_rate)
+
+
+def _hush(generator: Hallo, audio: DrivingAudio) -> DrivingAudio:
+    """Silence in place of a recording."""
+    rate = audio.speech.sample_rate
+    samples = math.ceil(len(audio.features) * rate / generator.config.fps)
+    silence = generator.drive(Speech(torch.zeros(samples), rate))
+    return DrivingAudio(silence.features[: len(audio.features)], audio.frames, silence.speech)
+
+
+def _nudged(portrait: Portrait, dtype: torch.dtype) -> Portrait:
+    """The portrait with every value moved by the least that the networks' precision resolves."""
+    up = torch.rand(portrait.image.shape, generator=torch.Generator().manual_seed(0)) < 0.5
+    eps = torch.finfo(dtype).eps
+    return replace(portrait, image=portrait.image * torch.where(up, 1 + eps, 1 - eps))
