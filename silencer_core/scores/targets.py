@@ -1,0 +1,115 @@
+"""What an attacker makes of photos: each cleaned up, and searched for its face anew."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+from silencer_core.errors import SilencerError
+from silencer_core.faces import FaceBackend
+from silencer_core.generators.hallo.config import HalloConfig
+from silencer_core.portrait import Portrait, Window, find_portrait
+
+from .mouth import Mouth, mouth_of, moved
+
+CleanUp = Callable[[Tensor, str], Tensor]
+
+_SAME_FACE = 0.4  # overlap (intersection over union) from which two crops show one face
+
+
+class Target(NamedTuple):
+    """A photo after a clean-up, ready to be attacked.
+
+    Attributes:
+        photo: its name.
+        portrait: found in this very picture.
+        mouth: where the unprotected photo has it, in this portrait.
+        clean: the unprotected photo after the same clean-up, `[3, S, S]` in 0..1, cut alike.
+        notes: said if the face was not found there.
+    """
+
+    photo: str
+    portrait: Portrait
+    mouth: Mouth
+    clean: Tensor
+    notes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Finder:
+    """Finds portraits for a generator.
+
+    Attributes:
+        config: of the generator.
+        backend: finds the faces.
+        which: of several faces, as for `find_portrait`.
+    """
+
+    config: HalloConfig
+    backend: FaceBackend
+    which: Literal["largest"] | int = "largest"
+
+    def find(self, photo: Tensor) -> Portrait:
+        """The portrait in a photo `[3, H, W]`; SilencerError where there is none."""
+        return find_portrait(
+            photo,
+            self.config.size,
+            backend=self.backend,
+            which=self.which,
+            vae_factor=self.config.vae_factor,
+            levels=self.config.levels,
+        )
+
+    def targets(
+        self, photos: Mapping[str, Tensor], sequence: str, clean_up: CleanUp
+    ) -> Iterator[Target]:
+        """Every photo after one clean-up.
+
+        Args:
+            photos: by name, `[3, H, W]` in 0..1, the unprotected one first.
+            sequence: the clean-up's name.
+            clean_up: does it.
+
+        Raises:
+            SilencerError: no face is left in the first photo.
+        """
+        base = None
+        for name, photo in photos.items():
+            cleaned = clean_up(photo, sequence)
+            if base is None:
+                base, picture = self._base(cleaned, sequence), cleaned
+                yield Target(name, base, mouth_of(base), base.image / 2 + 0.5)
+                continue
+            portrait, notes = self._like(base, cleaned)
+            clean = portrait.crop(picture) / 2 + 0.5
+            yield Target(name, portrait, moved(mouth_of(base), base, portrait), clean, notes)
+
+    def _base(self, photo: Tensor, sequence: str) -> Portrait:
+        try:
+            return self.find(photo)
+        except SilencerError as error:
+            raise SilencerError(
+                f"the unprotected photo after {sequence!r} cannot be attacked ({error})"
+            ) from error
+
+    def _like(self, base: Portrait, photo: Tensor) -> tuple[Portrait, tuple[str, ...]]:
+        """The portrait in a photo, or this photo in another one's place."""
+        try:
+            portrait = self.find(photo)
+        except SilencerError:
+            note = "no face was found, so it was taken where the unprotected photo has it"
+        else:
+            if _overlap(portrait.window, base.window) >= _SAME_FACE:
+                return portrait, ()
+            note = "another face was found, so it was taken where the unprotected photo has it"
+        return dataclasses.replace(base, image=base.crop(photo)), (note,)
+
+
+def _overlap(one: Window, other: Window) -> float:
+    width = min(one.right, other.right) - max(one.left, other.left)
+    height = min(one.bottom, other.bottom) - max(one.top, other.top)
+    shared = max(width, 0) * max(height, 0)
+    return shared / (one.width * one.height + other.width * other.height - shared)

@@ -1,0 +1,207 @@
+"""Attack a protected photo as it would be attacked, and say what is left of the protection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+from silencer_core.audio import Speech
+from silencer_core.errors import SilencerError
+from silencer_core.generators.hallo.generator import Hallo
+from silencer_core.purifiers.sequence import purify
+
+from .attack import AttackRuns, attack, runs_of
+from .controls import check_pair, eight_bits, noise_controls
+from .grid import Grid
+from .image import visibility
+from .landmarks import landmark_distance
+from .measure import Measurement, control_floor, measure
+from .mouth import Meter, built_in_meter
+from .report import Attacked, Report, Scores
+from .targets import CleanUp, Finder, Target
+
+UNPROTECTED, PROTECTED = "unprotected", "protected"
+PURIFIERS = ("none", "jpeg:75,resize:0.5")
+GUIDANCES = (1.0, 2.0, None)
+
+Progress = Callable[[str, float, int], None]
+
+
+def verify(
+    generator: Hallo,
+    before: Tensor,
+    after: Tensor,
+    speeches: Sequence[Speech],
+    purifiers: Sequence[str] = PURIFIERS,
+    guidances: Sequence[float | None] = GUIDANCES,
+    seeds: Sequence[int] = (7,),
+    controls: bool = True,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    *,
+    steps: int | None = None,
+    frames: int | None = None,
+    meter: Meter | None = None,
+    which: Literal["largest"] | int = "largest",
+    clean_up: CleanUp = purify,
+) -> Grid:
+    """Attack the unprotected photo, the protected one and random controls; score all.
+
+    Every photo is rounded to 8 bit, cleaned up, and searched for its face anew. Where none is
+    found, or another one, the unprotected photo's place is taken, and the report says so. All
+    ratios are between photos after the same clean-up, at the same guidance, from the same noise.
+
+    Args:
+        generator: what the attacker has.
+        before, after: the photo without and with protection, `[3, H, W]` in 0..1.
+        speeches: voices that were not used to protect.
+        purifiers: clean-ups by name; "none" is the file as it was saved.
+        guidances: of the attacker; None is the generator's own. Doubles are left out.
+        seeds: of the noise; not those used to protect. Scores are means over them.
+        controls: also attack random noise of equal L-inf and of equal L2.
+        progress: called with (what is done, runs done with a fraction, runs in all).
+        cancelled: asked before every step and frame.
+        steps, frames: as for `attack`.
+        meter: reads mouth openings; the built-in one by default.
+        which: the face, as for `find_portrait`.
+        clean_up: does to a photo `[3, H, W]` what a name in `purifiers` says.
+
+    Raises:
+        SilencerError: photos of different sizes or without difference, no face in the
+            unprotected photo, no speech, an unknown clean-up, or nothing to try.
+        Cancelled: when `cancelled()` says so.
+    """
+    if not (purifiers and guidances and seeds):
+        raise SilencerError(
+            f"purifiers {list(purifiers)}, guidances {list(guidances)}, seeds {list(seeds)}: give "
+            "at least one of each"
+        )
+    check_pair(before, after)
+    own = generator.config.guidance
+    tried = list(dict.fromkeys(own if value is None else float(value) for value in guidances))
+    show = progress or (lambda doing, done, total: None)
+    show("finding faces", 0, 1)
+
+    photos = {UNPROTECTED: eight_bits(before), PROTECTED: eight_bits(after)}
+    photos |= noise_controls(*photos.values()) if controls else {}
+    finder = Finder(generator.config, generator.faces(), which)
+    targets = {
+        sequence: list(finder.targets(photos, sequence, clean_up))
+        for sequence in dict.fromkeys(purifiers)
+    }
+    attacker = _Attacker(
+        generator,
+        finder,
+        meter or built_in_meter(),
+        tuple(speeches),
+        tuple(seeds),
+        steps,
+        frames,
+        runs=len(targets)
+        * len(tried)
+        * (len(photos) * len(seeds) * runs_of(speeches) + 1),  # one more for the floor
+        show=show,
+        cancelled=cancelled,
+    )
+    reports = tuple(
+        attacker.report(sequence, guidance, found)
+        for sequence, found in targets.items()
+        for guidance in tried
+    )
+    rows, columns = finder.find(photos[UNPROTECTED]).window.slices
+    unprotected = photos.pop(UNPROTECTED)
+    in_face = {
+        name: visibility(unprotected[:, rows, columns], photo[:, rows, columns])
+        for name, photo in photos.items()
+    }
+    return Grid(
+        reports,
+        own,
+        photo=visibility(unprotected, photos[PROTECTED]),
+        face=in_face.pop(PROTECTED),
+        controls=in_face,
+        settings={
+            "seeds": list(seeds),
+            "steps": steps or generator.config.steps,
+            "frames": frames,
+            "speeches": len(speeches),
+        },
+    )
+
+
+@dataclass
+class _Attacker:
+    """One generator, one set of voices and seeds; counts its runs."""
+
+    generator: Hallo
+    finder: Finder
+    meter: Meter
+    speeches: tuple[Speech, ...]
+    seeds: tuple[int, ...]
+    steps: int | None
+    frames: int | None
+    runs: int
+    show: Progress
+    cancelled: Callable[[], bool] | None
+    done: int = field(default=0, init=False)
+
+    def report(self, sequence: str, guidance: float, targets: Sequence[Target]) -> Report:
+        """Attack all photos after one clean-up at one guidance."""
+        rows, first = [], None
+        for target in targets:
+            doing = f"{sequence}, guidance {guidance:g}, {target.photo}"
+            measurements, runs = self._attack(target, guidance, doing)
+            first = first or runs
+            landmarks = None
+            if runs is not first:
+                landmarks = landmark_distance(self.finder.backend, runs.spoken, first.spoken)
+            rows.append(
+                Attacked(
+                    target.photo,
+                    Scores.mean([one.scores for one in measurements]),
+                    _numbers(measurements[0].openings),
+                    target.notes,
+                    landmarks,
+                )
+            )
+        unprotected, protected, *controls = rows
+        return Report(
+            sequence,
+            guidance,
+            unprotected,
+            protected,
+            tuple(controls),
+            asked=_numbers(first.asked),
+            floor=control_floor(first, targets[0].mouth),
+        )
+
+    def _attack(
+        self, target: Target, guidance: float, doing: str
+    ) -> tuple[list[Measurement], AttackRuns]:
+        """What each noise seed gives, and the runs of the first."""
+        measurements, first = [], None
+        for seed in self.seeds:
+            floor = target.photo == UNPROTECTED and first is None
+            runs = attack(
+                self.generator,
+                target.portrait,
+                self.speeches,
+                seed,
+                guidance,
+                self.steps,
+                self.frames,
+                floor=floor,
+                progress=lambda done, _: self.show(doing, self.done + done, self.runs),
+                cancelled=self.cancelled,
+            )
+            self.done += runs_of(self.speeches, floor)
+            measurements.append(measure(runs, self.meter, target.mouth, target.clean))
+            first = first or runs
+        return measurements, first
+
+
+def _numbers(openings: Sequence[Tensor]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(round(float(value), 4) for value in one) for one in openings)
