@@ -2,7 +2,8 @@
 
 The autoencoder shrinks 16 times to 32 channels: as many numbers as 8 channels at 8 times, but a
 quarter of the tokens, which is what the networks' time goes to. The networks are three times as
-wide as a latent, since they have to carry the noisy one and the portrait's side by side.
+wide as a latent, since they have to carry the noisy one and the portrait's side by side. Four
+denoising steps follow the audio as well as eight and keep the person better.
 """
 
 from __future__ import annotations
@@ -32,6 +33,6 @@ MINI = HalloConfig(
     latent_scale=1.0,
     vae_mid_attention=False,
     size=128,
-    steps=8,
+    steps=4,
     guidance=2.0,
 )
