@@ -1,0 +1,1 @@
+"""From an objective to a protected portrait: what changes, by which steps, within what budget."""
