@@ -7,7 +7,7 @@ Each takes a PIL picture in RGB and its strength, and gives a new 8-bit picture,
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -44,15 +44,25 @@ def resize(picture: Image.Image, factor: float, kernel: str = "lanczos") -> Imag
 
     Enlarging again is a second step, e.g. `resize:0.5,resize:2`.
     """
-    size = [max(1, round(side * factor)) for side in picture.size]
-    return picture.resize(size, KERNELS[kernel])
+    return picture.resize(resized(picture.size, factor), KERNELS[kernel])
+
+
+def resized(sides: Sequence[int], factor: float) -> tuple[int, int]:
+    """The sides of a picture after `resize`, in the order given."""
+    one, two = (max(1, round(side * factor)) for side in sides)
+    return one, two
 
 
 def crop(picture: Image.Image, keep: float) -> Image.Image:
     """The middle `keep` of both sides."""
-    width, height = picture.size
-    across, down = round(width * (1 - keep) / 2), round(height * (1 - keep) / 2)
-    return picture.crop((across, down, width - across, height - down))
+    across, down = (cropped(side, keep) for side in picture.size)
+    return picture.crop((across.start, down.start, across.stop, down.stop))
+
+
+def cropped(side: int, keep: float) -> slice:
+    """What `crop` leaves of a side."""
+    lost = round(side * (1 - keep) / 2)
+    return slice(lost, side - lost)
 
 
 def blur(picture: Image.Image, sigma: float) -> Image.Image:
@@ -70,10 +80,14 @@ def bilateral(picture: Image.Image, size: int, colour: float) -> Image.Image:
 
     Source: Tomasi & Manduchi, ICCV 1998, as kornia has it.
     """
+    return to_picture(bilateral_blur(to_tensor(picture), size, colour))
+
+
+def bilateral_blur(pixels: Tensor, size: int, colour: float) -> Tensor:
+    """The same on `[3, H, W]` float32 in 0..1; differentiable."""
     from kornia.filters import bilateral_blur
 
-    reach = (size / 4, size / 4)
-    return _filtered(picture, lambda x: bilateral_blur(x, (size, size), colour, reach))
+    return bilateral_blur(pixels[None], (size, size), colour, (size / 4, size / 4))[0]
 
 
 def guided(picture: Image.Image, size: int, smooth: float) -> Image.Image:
@@ -81,14 +95,20 @@ def guided(picture: Image.Image, size: int, smooth: float) -> Image.Image:
 
     Source: He, Sun & Tang, ECCV 2010, as kornia has it; the core of the "AdverseCleaner".
     """
+    return to_picture(guided_blur(to_tensor(picture), size, smooth))
+
+
+def guided_blur(pixels: Tensor, size: int, smooth: float) -> Tensor:
+    """The same on `[3, H, W]` float32 in 0..1; differentiable."""
     from kornia.filters import guided_blur
 
-    return _filtered(picture, lambda x: guided_blur(x, x, (size, size), smooth))
+    return guided_blur(pixels[None], pixels[None], (size, size), smooth)[0]
 
 
 def noise(picture: Image.Image, deviation: float, source: torch.Generator) -> Image.Image:
     """Gaussian noise of the given standard deviation, in 0..1, from a seeded CPU generator."""
-    return _filtered(picture, lambda x: x + deviation * torch.randn(x.shape, generator=source))
+    pixels = to_tensor(picture)
+    return to_picture(pixels + deviation * torch.randn(pixels.shape, generator=source))
 
 
 def to_tensor(picture: Image.Image) -> Tensor:
@@ -100,7 +120,3 @@ def to_picture(pixels: Tensor) -> Image.Image:
     """`[3, H, W]` in 0..1 to 8 bit, clamped and rounded."""
     rounded = (pixels.detach().float().clamp(0, 1) * 255).round().byte()
     return Image.fromarray(rounded.permute(1, 2, 0).cpu().numpy())
-
-
-def _filtered(picture: Image.Image, work: Callable[[Tensor], Tensor]) -> Image.Image:
-    return to_picture(work(to_tensor(picture)[None])[0])
