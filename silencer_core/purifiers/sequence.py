@@ -1,17 +1,23 @@
-"""Clean-ups by name, one after the other: `jpeg:75,resize:0.5`."""
+"""Clean-ups by name, one after the other: `jpeg:75,resize:0.5,sdedit:0.15`."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from silencer_core.errors import SilencerError
 
 from . import filters
+
+if TYPE_CHECKING:
+    from silencer_core.generators.hallo.generator import Hallo
+
+    from .image_models import ImageModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,30 +58,45 @@ class Choice:
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
-    """A clean-up: what it does, its parameters in order, and what they are when left out."""
+class Signature:
+    """The parameters of a clean-up in order, and what they are when left out."""
 
-    work: Callable[..., Any]
     parameters: tuple[Number | Choice, ...]
     defaults: tuple[Any, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind(Signature):
+    """A clean-up that needs nothing but the picture: what it does to it."""
+
+    work: Callable[..., Image.Image]
     random: bool = False
 
 
 _SIZE = Number("size", 3, 31, whole=True, odd=True)
+#: What needs nothing but the picture.
 KINDS = {
-    "jpeg": Kind(filters.jpeg, (Number("quality", 1, 100, whole=True),), (75,)),
-    "webp": Kind(filters.webp, (Number("quality", 1, 100, whole=True),), (75,)),
+    "jpeg": Kind((Number("quality", 1, 100, whole=True),), (75,), filters.jpeg),
+    "webp": Kind((Number("quality", 1, 100, whole=True),), (75,), filters.webp),
     "resize": Kind(
-        filters.resize,
         (Number("factor", 0.05, 4), Choice("kernel", tuple(filters.KERNELS))),
         (0.5, "lanczos"),
+        filters.resize,
     ),
-    "crop": Kind(filters.crop, (Number("share kept", 0.1, 1),), (0.9,)),
-    "blur": Kind(filters.blur, (Number("sigma", 0.1, 20),), (1.0,)),
-    "median": Kind(filters.median, (_SIZE,), (3,)),
-    "bilateral": Kind(filters.bilateral, (_SIZE, Number("colour", 0.001, 1)), (7, 0.1)),
-    "guided": Kind(filters.guided, (_SIZE, Number("smooth", 1e-6, 1)), (7, 0.01)),
-    "noise": Kind(filters.noise, (Number("deviation", 0, 1),), (0.03,), random=True),
+    "crop": Kind((Number("share kept", 0.1, 1),), (0.9,), filters.crop),
+    "blur": Kind((Number("sigma", 0.1, 20),), (1.0,), filters.blur),
+    "median": Kind((_SIZE,), (3,), filters.median),
+    "bilateral": Kind((_SIZE, Number("colour", 0.001, 1)), (7, 0.1), filters.bilateral),
+    "guided": Kind((_SIZE, Number("smooth", 1e-6, 1)), (7, 0.01), filters.guided),
+    "noise": Kind((Number("deviation", 0, 1),), (0.03,), filters.noise, random=True),
+}
+_T = Number("t", 0.01, 0.9)
+#: What needs a diffusion model as well; `photo_purifiers.purifier` does it.
+DIFFUSION = {
+    "sdedit": Signature((_T,), (0.15,)),
+    "diffpure": Signature((_T,), (0.15,)),
+    "gridpure": Signature((Number("iterations", 1, 100, whole=True),), (20,)),
+    "upscale": Signature((Number("deviation", 0, 1),), (0.05,)),
 }
 NONE = "none"
 
@@ -107,9 +128,9 @@ def parse(sequence: str) -> tuple[Step, ...]:
 
 def _parse_step(text: str) -> Step:
     name, *given = text.split(":")
-    kind = KINDS.get(name)
+    kind = KINDS.get(name) or DIFFUSION.get(name)
     if kind is None:
-        known = ", ".join([NONE, *KINDS])
+        known = ", ".join([NONE, *KINDS, *DIFFUSION])
         raise SilencerError(f"there is no purifier {name!r}: choose from {known}.")
     if len(given) > len(kind.parameters):
         wanted = ":".join([name, *(p.name.upper() for p in kind.parameters)])
@@ -121,7 +142,19 @@ def _parse_step(text: str) -> Step:
     return Step(name, (*values, *kind.defaults[len(values) :]))
 
 
-def purify(pixels: Tensor, sequence: str | tuple[Step, ...], seed: int = 0) -> Tensor:
+def needs_generator(steps: tuple[Step, ...]) -> bool:
+    """Whether one of the steps denoises with a diffusion model."""
+    return any(step.name in DIFFUSION for step in steps)
+
+
+def purify(
+    pixels: Tensor,
+    sequence: str | tuple[Step, ...],
+    seed: int = 0,
+    generator: Hallo | ImageModel | None = None,
+    *,
+    whole: bool = False,
+) -> Tensor:
     """What is left of a photo after a sequence of clean-ups, each rounded to 8 bit.
 
     Args:
@@ -129,15 +162,50 @@ def purify(pixels: Tensor, sequence: str | tuple[Step, ...], seed: int = 0) -> T
             file is that the attacker gets.
         sequence: as `parse` reads it, or what it gave.
         seed: of the steps that draw noise.
+        generator: what `sdedit`, `diffpure`, `gridpure` and `upscale` denoise with: a talking-head
+            generator, or one of `image_models`.
+        whole: the photo is a portrait already; a generator that sees faces takes all of it
+            instead of finding one.
 
     Returns:
         `[3, h, w]` float32 in 0..1 on the CPU; steps that resize or crop change the size.
+
+    Raises:
+        SilencerError: a sequence that cannot be read, a step that needs a generator where none
+            is given, or no face for a generator to work on.
     """
     steps = parse(sequence) if isinstance(sequence, str) else sequence
+    check_generator(steps, generator)
     picture = filters.to_picture(pixels)
     source = torch.Generator().manual_seed(seed)
     for step in steps:
-        kind = KINDS[step.name]
-        extra = (source,) if kind.random else ()
-        picture = kind.work(picture, *step.values, *extra)
+        if step.name in KINDS:
+            picture = work_on(picture, step, source)
+        else:
+            from .photo_purifiers import purifier
+
+            denoise = purifier(step, generator, whole=whole)
+            picture = filters.to_picture(denoise(filters.to_tensor(picture), draw_seed(source)))
     return filters.to_tensor(picture)
+
+
+def work_on(picture: Image.Image, step: Step, source: torch.Generator) -> Image.Image:
+    """One step of `KINDS` on an 8-bit picture; `source` is a CPU generator, used by noise."""
+    kind = KINDS[step.name]
+    extra = (source,) if kind.random else ()
+    return kind.work(picture, *step.values, *extra)
+
+
+def check_generator(steps: tuple[Step, ...], generator: Hallo | ImageModel | None) -> None:
+    """Raises a SilencerError where a step needs a generator and there is none."""
+    if generator is None and needs_generator(steps):
+        step = next(step for step in steps if step.name in DIFFUSION)
+        raise SilencerError(
+            f"purifier {str(step)!r} denoises with a diffusion model, and none was given: give "
+            f"a generator, or choose from {', '.join(KINDS)}."
+        )
+
+
+def draw_seed(source: torch.Generator) -> int:
+    """The seed of one diffusion step."""
+    return int(torch.randint(2**31, (), generator=source))
