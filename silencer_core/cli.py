@@ -208,20 +208,35 @@ def purify(
         str,
         typer.Option(
             help="Steps in order, with their strength: jpeg:75,resize:0.5. Others: webp, crop, "
-            "blur, median, bilateral, guided, noise."
+            "blur, median, bilateral, guided, noise; with a generator also sdedit:0.15, gridpure "
+            "and upscale."
         ),
     ] = "jpeg:75,resize:0.5",
+    generator: Annotated[
+        Path | None,
+        typer.Option(
+            "-g",
+            "--generator",
+            help="What denoises in sdedit, gridpure and upscale: a folder in the published "
+            "layout, or a converted file; the built-in generator if none.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the steps that draw noise.")] = 0,
 ) -> None:
     """Do to a photo what platforms and attackers do before a generator sees it."""
-    from silencer_core.purifiers.sequence import parse
+    from silencer_core.purifiers.sequence import needs_generator, parse
 
     steps = parse(sequence)
     check_folder(output)
     from silencer_core.photo import Photo, read_photo, write_photo
     from silencer_core.purifiers.sequence import purify as purify_pixels
 
-    pixels = purify_pixels(read_photo(photo).pixels, steps, seed)
+    pixels, denoiser = read_photo(photo).pixels, None
+    if needs_generator(steps):
+        from silencer_core.generators import load_generator
+
+        denoiser = load_generator(generator)
+    pixels = purify_pixels(pixels, steps, seed, denoiser)
     write_photo(Photo(pixels), output)
     height, width = pixels.shape[1:]
     print(f"{output}: {width} x {height} after {','.join(map(str, steps)) or 'none'}")
