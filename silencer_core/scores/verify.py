@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from torch import Tensor
@@ -46,7 +47,7 @@ def verify(
     frames: int | None = None,
     meter: Meter | None = None,
     which: Literal["largest"] | int = "largest",
-    clean_up: CleanUp = purify,
+    clean_up: CleanUp | None = None,
 ) -> Grid:
     """Attack the unprotected photo, the protected one and random controls; score all.
 
@@ -67,7 +68,8 @@ def verify(
         steps, frames: as for `attack`.
         meter: reads mouth openings; the built-in one by default.
         which: the face, as for `find_portrait`.
-        clean_up: does to a photo `[3, H, W]` what a name in `purifiers` says.
+        clean_up: does to a photo `[3, H, W]` what a name in `purifiers` says; by default `purify`,
+            which denoises with this generator where a clean-up needs one.
 
     Raises:
         SilencerError: photos of different sizes or without difference, no face in the
@@ -83,7 +85,8 @@ def verify(
     own = generator.config.guidance
     tried = list(dict.fromkeys(own if value is None else float(value) for value in guidances))
     show = progress or (lambda doing, done, total: None)
-    show("finding faces", 0, 1)
+    show("cleaning up and finding faces", 0, 1)
+    clean_up = clean_up or partial(purify, generator=generator)
 
     photos = {UNPROTECTED: eight_bits(before), PROTECTED: eight_bits(after)}
     photos |= noise_controls(*photos.values()) if controls else {}
