@@ -3,13 +3,24 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: test slow lint clean
+.PHONY: demo test slow lint clean
 
-.venv/ready: pyproject.toml
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,faces]"
+	$(PIP) "$(TORCH)"
+	$(PIP) -e .
 	touch $@
+
+.venv/ready: .venv/installed
+	$(PIP) -e ".[dev,faces]"
+	touch $@
+
+# Protects a photo, makes it talk before and after, and leaves the results in out/.
+# Your own: make demo ARGS="--photo me.jpg --speech me.wav"
+demo: .venv/installed
+	$(BIN)/silencer demo --out out $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest

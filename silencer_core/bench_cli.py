@@ -31,6 +31,7 @@ def mini(
     sheets: Annotated[Path | None, typer.Option(help="Folder for one sheet per take.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Portraits of each kind, at most.")] = 40,
     guidance: Annotated[float, typer.Option(min=0)] = 2.0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; 2 suit two cores.")] = 1,
     weights: Annotated[Path | None, typer.Option(help="Another file than the shipped.")] = None,
 ) -> None:
     """Does the built-in generator talk, does it listen, does it keep the person?
@@ -66,12 +67,85 @@ def mini(
             material,
             guidance=guidance,
             sheets=sheets,
+            workers=workers,
             progress=lambda done, total: show("animating", done, total),
         )
     if json_file is not None:
         write_text(json_file, json.dumps(figures, indent=2))
     for line in _lines(figures):
         print(line)
+
+
+@app.command()
+def protect(
+    portraits: Annotated[Path, typer.Option(help="Folder of photos of faces.")],
+    voices: Voices = None,
+    presets: Annotated[str, typer.Option(help="Names separated by commas.")] = "balanced",
+    purify: Annotated[
+        str, typer.Option(help="Clean-ups of the attacker, separated by semicolons.")
+    ] = "none;jpeg:75,resize:0.5",
+    guidance: Annotated[
+        str, typer.Option(help="The attacker's, separated by commas; default = the generator's.")
+    ] = "1,default",
+    json_file: Json = None,
+    count: Annotated[int, typer.Option(min=1, help="Portraits, at most.")] = 20,
+    frames: Annotated[int, typer.Option(min=1, help="Video frames per attack.")] = 32,
+    generator: Annotated[
+        Path | None, typer.Option("-g", "--generator", help="The built-in one if none.")
+    ] = None,
+) -> None:
+    """How far do protections hold, over portraits, clean-ups and guidances?
+
+    Protects against the package's own voices and attacks with others: those of the folder, or the
+    held-out ones that come with the package.
+    """
+    from silencer_core.bench_protect import photos_with_a_face, rows, try_presets
+    from silencer_core.files import check_folder, write_text
+    from silencer_core.generators import load_generator
+    from silencer_core.presets import preset
+    from silencer_core.purifiers.sequence import parse
+    from silencer_core.voices import held_out_voices
+
+    if json_file is not None:
+        check_folder(json_file)
+    chosen = [preset(name.strip()) for name in presets.split(",")]
+    cleaned = [sequence.strip() for sequence in purify.split(";")]
+    for sequence in cleaned:
+        parse(sequence)
+    asked = [_guidance(text.strip()) for text in guidance.split(",")]
+    loaded = load_generator(generator)
+    tried = []
+    with _bar() as show:
+        show("finding faces")
+        photos = list(photos_with_a_face(portraits, count, loaded))
+        heard = recordings(voices) if voices else held_out_voices()
+        for one in try_presets(
+            loaded, photos, heard, chosen, cleaned, asked, frames=frames, progress=show
+        ):
+            tried.append(one)
+            if json_file is not None:  # what is measured is kept, whatever happens next
+                write_text(json_file, json.dumps({"rows": rows(tried)}, indent=2))
+    for row in rows(tried):
+        print(
+            f"{row['preset']:10} {row['purify']:22} guidance {row['guidance']:<4g} "
+            f"gain {_span(row['gain_ratio'])} p90 {row['gain_ratio']['p90']:.2f}, "
+            f"window {_span(row['window_ratio'])}, noise {_span(row['noise_gain_ratio'])}, "
+            f"identity -{row['identity_drop_db']:.1f} dB, {row['psnr']:.1f} dB, "
+            f"SSIM {row['ssim']:.3f}, {row['seconds']:.0f} s"
+        )
+
+
+def _guidance(text: str) -> float | None:
+    if text == "default":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise SilencerError(f"guidance {text!r} is neither a number nor default.") from None
+
+
+def _span(figure: dict) -> str:
+    return f"{figure['median']:.2f} ({figure['low']:.2f}..{figure['high']:.2f})"
 
 
 def recordings(folder: Path) -> list:

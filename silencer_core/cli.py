@@ -14,9 +14,12 @@ import typer
 
 from silencer_core import __version__
 from silencer_core.bench_cli import app as bench_app
+from silencer_core.demo_cli import demo
 from silencer_core.errors import SilencerError
 from silencer_core.files import check_folder
 from silencer_core.models_cli import app as models_app
+from silencer_core.protect_cli import protect
+from silencer_core.verify_cli import score, verify
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
@@ -25,6 +28,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+app.command()(protect)
+app.command()(score)
+app.command()(verify)
+app.command()(demo)
 app.add_typer(models_app, name="models")
 app.add_typer(bench_app, name="bench")
 

@@ -7,11 +7,13 @@ import torch
 from tiny import TINY, babble, drawn_photo, mask_of_face, tiny_generator
 
 from silencer_core.errors import SilencerError
+from silencer_core.generators.hallo.sampling import denoise_clip
 from silencer_core.objectives.nullify import NullifyAudio
+from silencer_core.objectives.rollout import NullifyRollout
 from silencer_core.objectives.silencer1_objective import Silencer1AsCoded
 from silencer_core.portrait import find_portrait
 
-FULL = NullifyAudio(draws=2, frames=3, other_voice=2.0, quiet=0.3)
+FULL = NullifyAudio(draws=2, frames=3, static=1.0, silence=60.0, other_voice=2.0, quiet=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +45,11 @@ def random(seed: int = 0) -> torch.Generator:
     "settings",
     [
         FULL,
-        NullifyAudio(silence=0.0, talking=0.0),
+        NullifyAudio(static=1.0, silence=0.0, talking=0.0),
         NullifyAudio(static=0.0),
-        NullifyAudio(min_snr=True, intervals=((200, 300), (600, 900))),
+        NullifyRollout(steps=2, guidance=(1.0,)),
+        NullifyRollout(steps=3, guidance=(2.5,), static=1.0),
+        NullifyAudio(static=1.0, min_snr=True, intervals=((200, 300), (600, 900))),
     ],
 )
 def test_gradient_is_the_slope_of_the_value(scene, settings):
@@ -135,6 +139,37 @@ def test_gradients_work_in_a_host_that_infers(scene):
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(SilencerError):
         NullifyAudio(**wrong)
+
+
+def test_a_rollout_ends_where_the_attack_ends(scene):
+    generator, portrait, pixels, voices = scene
+    config, guidance = generator.config, 2.0
+    objective = NullifyRollout(
+        steps=config.steps, guidance=(guidance,), frames=config.clip_frames, static=1.0
+    ).bind(generator, portrait, voices)
+    (draw,) = objective.draw(random())
+    with torch.no_grad():
+        features = objective._features(pixels)
+        tokens = generator.audio_tokens(draw.heard[0])
+        ours = objective._sample(features, draw.noise, tokens, guidance)
+        latent = generator.encode(portrait.crop_window(pixels)[None])
+        *_, theirs = denoise_clip(
+            generator,
+            objective.condition,
+            latent,
+            latent.expand(config.motion_frames, -1, -1, -1),
+            tokens,
+            draw.noise,
+            steps=config.steps,
+            guidance=guidance,
+        )
+    assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"guidance": ()}, {"silence": 0.0}])
+def test_rollouts_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(SilencerError):
+        NullifyRollout(**wrong)
 
 
 def test_no_recording_is_refused(scene):

@@ -40,7 +40,8 @@ class NullifyAudio:
         draws: how many (timestep, noise, audio) a step averages over. They share one encoder and
             one reference pass; memory does not grow with them.
         frames: of a clip, at most the generator's.
-        static, silence, other_voice: weights of the terms; 0 leaves a term out.
+        static, silence, other_voice: weights of the terms; 0 leaves a term out. At the built-in
+            generator's guidance the invariance alone holds better than both together.
         lip, face: how much more the error counts there, on top of 1 everywhere; the weights are
             then brought to mean 1.
         talking: share of draws whose noisy latent is of the unprotected portrait *talking*, as it
@@ -52,8 +53,8 @@ class NullifyAudio:
     intervals: tuple[tuple[int, int], ...] = ((400, 1000),)
     draws: int = 2
     frames: int = 4
-    static: float = 1.0
-    silence: float = 60.0
+    static: float = 0.0
+    silence: float = 1.0
     other_voice: float = 0.0
     lip: float = 12.0
     face: float = 0.0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.multiprocessing as processes
 from torch import Tensor
 
 from silencer_core.audio import Speech
@@ -153,6 +154,31 @@ def summary(takes: Sequence[Take], clip: int) -> Talking:
     )
 
 
+_crew: tuple[Hallo, MouthMeter, float] | None = None
+
+
+def _film(
+    generator: Hallo,
+    meter: MouthMeter,
+    pairs: Iterable[tuple[Subject, Speech]],
+    guidance: float,
+    workers: int,
+) -> Iterator[Take]:
+    """Takes in order, by this process alone or by forked ones of one thread each."""
+    global _crew
+    _crew = (generator, meter, guidance)
+    if workers == 1:
+        yield from map(_shoot, pairs)
+        return
+    with processes.get_context("fork").Pool(workers, torch.set_num_threads, (1,)) as pool:
+        yield from pool.imap(_shoot, pairs)
+
+
+def _shoot(pair: tuple[Subject, Speech]) -> Take:
+    generator, meter, guidance = _crew
+    return take(generator, meter, *pair, guidance=guidance)
+
+
 def _save(one: Take, path: Path) -> None:
     curves = {"asked": one.asked, "measured": one.measured, "with silence": one.still}
     save_talking(one.subject.portrait.image / 2 + 0.5, one.frames, curves, path)
@@ -217,7 +243,7 @@ def seconds_per_clip(generator: Hallo, subject: Subject, speech: Speech) -> floa
 
 def seconds_per_step(generator: Hallo, subject: Subject, speech: Speech) -> float:
     """One gradient of the nullifying loss as the paper has it: one frame, one draw; least of 5."""
-    settings = NullifyAudio(draws=1, frames=1, silence=0.0, talking=0.0)
+    settings = NullifyAudio(draws=1, frames=1, static=1.0, silence=0.0, talking=0.0)
     bound = settings.bind(generator, subject.portrait, [generator.drive(speech)])
     pixels = subject.portrait.image / 2 + 0.5
     draws = bound.draw(torch.Generator().manual_seed(0))
@@ -247,9 +273,10 @@ def measure(
     *,
     guidance: float = 2.0,
     sheets: Path | None = None,
+    workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict:
-    """All figures, as plain nested values ready for JSON."""
+    """All figures, as plain nested values ready for JSON; `workers` processes animate."""
     if not material.voices:
         raise SilencerError("bench: there is no voice to drive the generator with.")
     clip = generator.config.clip_frames
@@ -263,8 +290,9 @@ def measure(
     done, figures, every = 0, {}, []
     for name, (subjects, speeches) in groups.items():
         takes = []
-        for subject, speech in zip(subjects, itertools.cycle(speeches)):
-            takes.append(take(generator, meter, subject, speech, guidance=guidance))
+        pairs = zip(subjects, itertools.cycle(speeches))
+        for taken in _film(generator, meter, pairs, guidance, workers):
+            takes.append(taken)
             done += 1
             progress(done, total)
             if sheets is not None:

@@ -310,14 +310,20 @@ def everything(
     portraits: Portraits = Path("../shared/data/portraits"),
     vae_steps: int = 16000,
     net_steps: int = 4000,
+    utterances: int = 1200,
+    shots: int = 4000,
+    meter_steps: int = 3000,
+    people: int = 4000,
+    workers: int = 2,
+    to: Annotated[Path | None, typer.Option(help="Folder; the package's own if none.")] = None,
 ) -> None:
     """All stages in order, from nothing to the weights to ship."""
     vae(out, portraits, vae_steps, 4, 1e-3, 0.25, 200)
-    speech(out, 1200)
-    meter(out, portraits, 4000, 3000)
-    cast(out, portraits, 4000, 1)
-    net(out, portraits, net_steps, 64, 2, 100, 0)
-    pack(out, None)
+    speech(out, utterances)
+    meter(out, portraits, shots, meter_steps)
+    cast(out, portraits, people, workers)
+    net(out, portraits, net_steps, 64, workers, 100, 0)
+    pack(out, to)
 
 
 def latest_vae(out: Path):

@@ -1,0 +1,76 @@
+"""Writes measured figures into the documents that show them: python benchmarks/card.py
+
+Tables stand between `<!-- figures: FILE -->` and `<!-- end -->`; FILE holds the JSON that a
+`silencer bench` command wrote. `--check` only says whether they match.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ("silencer_core/generators/mini/MODEL_CARD.md",)
+TABLE = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+MINI = (
+    ("mouth meter against the truth, correlation", "meter_r"),
+    ("drawn people: sync (correlation, best lag within 2 frames)", "rendered.sync"),
+    ("drawn people: gain", "rendered.gain"),
+    ("drawn people: identity outside the mouth, dB", "rendered.identity_psnr"),
+    ("photographs: sync", "photos.sync"),
+    ("photographs: gain", "photos.gain"),
+    ("photographs: identity outside the mouth, dB", "photos.identity_psnr"),
+    ("recordings of real speech on photographs: sync", "recordings.sync"),
+    ("another voice's openings: correlation", "shuffled"),
+    ("motion with silence / with speech", "silence_ratio"),
+    ("change across clip borders / elsewhere, photographs", "photos.border_ratio"),
+    ("autoencoder on photographs: PSNR, dB", "vae_psnr"),
+    ("autoencoder on photographs: SSIM", "vae_ssim"),
+    ("16 frames, seconds on 2 CPU cores", "seconds_16_frames"),
+    ("one gradient of the nullifying loss, seconds", "seconds_step"),
+)
+
+
+def table(figures: dict) -> str:
+    """Rows of name, median, interval and count."""
+    lines = ["| | median | 95 % interval | n |", "|---|---|---|---|"]
+    for title, place in MINI:
+        value = figures
+        for name in place.split("."):
+            value = value[name]
+        if isinstance(value, dict):
+            span = f"{value['low']:.3f} to {value['high']:.3f}"
+            lines.append(f"| {title} | {value['median']:.3f} | {span} | {value['count']} |")
+        else:
+            lines.append(f"| {title} | {value:.2f} | | |")
+    return "\n".join(lines) + "\n"
+
+
+def filled(text: str) -> str:
+    """The document with every table made anew from its file."""
+
+    def fill(found: re.Match) -> str:
+        figures = json.loads((ROOT / found[2]).read_text())
+        return found[1] + table(figures) + found[3]
+
+    return TABLE.sub(fill, text)
+
+
+def main() -> int:
+    """Write, or with `--check` compare; 1 if a document is not what its figures say."""
+    stale = 0
+    for name in DOCUMENTS:
+        path = ROOT / name
+        text = path.read_text()
+        if filled(text) != text:
+            stale = 1
+            if "--check" not in sys.argv:
+                path.write_text(filled(text))
+    return stale if "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

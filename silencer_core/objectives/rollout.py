@@ -1,0 +1,132 @@
+"""The attack itself as the loss: a short sampling with guidance, differentiated from end to end.
+
+A denoiser completes what it half sees: a mouth that is a little open in the noisy latent becomes an
+open one. So making single predictions deaf is not enough; what counts is the clip at the end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from silencer_core.audio import DrivingAudio
+from silencer_core.errors import SilencerError
+from silencer_core.generators.hallo.denoiser import ReferenceFeatures
+from silencer_core.generators.hallo.generator import Hallo
+from silencer_core.portrait import Portrait
+
+from .nullify import BoundNullify, Draw, NullifyAudio
+
+
+@dataclass(frozen=True)
+class NullifyRollout:
+    """Settings.
+
+    Attributes:
+        steps: of DDIM, from pure noise to the clip; every step is differentiated, so that memory
+            grows with them.
+        guidance: each draw takes one of these.
+        draws, frames, lip: as for `NullifyAudio`.
+        static: weight of the clip's squared distance to the static portrait's latent.
+        silence: weight of its squared distance to the clip that silence makes from the same noise.
+    """
+
+    steps: int = 4
+    guidance: tuple[float, ...] = (1.0, 2.0, 3.5)
+    draws: int = 1
+    frames: int = 4
+    lip: float = 12.0
+    static: float = 0.0
+    silence: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not self.guidance:
+            raise SilencerError("the rollout needs at least one step and one guidance.")
+        if not self.static and not self.silence:
+            raise SilencerError("all terms of the rollout are 0: nothing to aim at.")
+
+    def bind(
+        self,
+        generator: Hallo,
+        portrait: Portrait,
+        audio: Sequence[DrivingAudio],
+        seed: int = 0,
+    ) -> BoundRollout:
+        """See `Objective.bind`."""
+        if not audio:
+            raise SilencerError("the nullifying loss needs at least one recording to nullify.")
+        shared = NullifyAudio(
+            draws=self.draws,
+            frames=self.frames,
+            lip=self.lip,
+            talking=0.0,
+            static=self.static,
+            silence=self.silence,
+        )
+        return BoundRollout(self, shared, generator, portrait, audio, seed)
+
+
+class BoundRollout(BoundNullify):
+    """The rollout for one portrait; see `BoundObjective`."""
+
+    def __init__(
+        self,
+        rollout: NullifyRollout,
+        shared: NullifyAudio,
+        generator: Hallo,
+        portrait: Portrait,
+        audio: Sequence[DrivingAudio],
+        seed: int,
+    ) -> None:
+        super().__init__(shared, generator, portrait, audio, seed)
+        self.rollout = rollout
+        self.nobody = dataclasses.replace(
+            self.condition,
+            face_tokens=self.condition.blank_tokens,
+            face_feature=torch.zeros_like(self.condition.face_feature),
+        )
+
+    def _loss(self, features: dict[str, Tensor], draw: Draw) -> Tensor:
+        settings, generator = self.rollout, self.generator
+        # The timestep, which a rollout has no use for, chooses the guidance.
+        guidance = settings.guidance[draw.timestep % len(settings.guidance)]
+        tokens = torch.cat([generator.audio_tokens(heard) for heard in draw.heard])
+        clips = self._sample(features, draw.noise, tokens, guidance)
+        heard, *others = clips.split(1)
+        weight = self.weight.to(generator.device)
+        loss = settings.static * ((heard - self.static.to(heard)).square() * weight).mean()
+        for other in others:
+            loss = loss + settings.silence * ((heard - other).square() * weight).mean()
+        return loss
+
+    def _sample(
+        self, features: dict[str, Tensor], noise: Tensor, tokens: Tensor, guidance: float
+    ) -> Tensor:
+        """One clip `[1, c, f, h, w]` per row of tokens, all from the same noise."""
+        generator, rows = self.generator, len(tokens)
+        copies = generator.config.motion_frames
+        motion = {name: x[:, None].expand(-1, copies, -1, -1) for name, x in features.items()}
+        reference = ReferenceFeatures(features, motion)
+        alphas = self.alphas.to(generator.device)
+        stride = len(alphas) / self.rollout.steps
+        times = [round(len(alphas) - k * stride) - 1 for k in range(self.rollout.steps)]
+        latents = noise.to(generator.device).expand(rows, -1, -1, -1, -1)
+        for time, earlier in zip(times, [*times[1:], None], strict=True):
+            timestep = torch.tensor([time])
+            velocity = generator.predict(latents, timestep, self.condition, tokens, reference)
+            if guidance != 1:
+                blank = generator.predict(
+                    latents, timestep, self.nobody, torch.zeros_like(tokens), reference, blind=rows
+                )
+                velocity = blank + guidance * (velocity - blank)
+            alpha = alphas[time]
+            clean = alpha.sqrt() * latents - (1 - alpha).sqrt() * velocity
+            if earlier is None:
+                return clean
+            noisy = (1 - alpha).sqrt() * latents + alpha.sqrt() * velocity
+            latents = alphas[earlier].sqrt() * clean + (1 - alphas[earlier]).sqrt() * noisy
+        raise AssertionError("the last step returns")

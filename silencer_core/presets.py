@@ -1,0 +1,79 @@
+"""Ways to protect, by purpose; `silencer bench protect` measures how far each holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from silencer_core.errors import SilencerError
+from silencer_core.objectives.anti_purify import AntiPurify
+from silencer_core.objectives.nullify import NullifyAudio
+from silencer_core.objectives.objective import Objective
+from silencer_core.objectives.rollout import NullifyRollout
+from silencer_core.optimise.budget import Budget
+from silencer_core.optimise.pgd import Descent
+
+
+@dataclass(frozen=True)
+class LatentStage:
+    """Stage II after the pixels: AdamW on the inverted latent.
+
+    Attributes:
+        steps: of AdamW; 0 leaves the stage out.
+        inversion_steps, depth: of DDIM, see `invert`.
+        learning_rate: of AdamW.
+    """
+
+    steps: int = 0
+    inversion_steps: int = 20
+    depth: int = 2
+    learning_rate: float = 0.02
+
+
+@dataclass(frozen=True)
+class Preset:
+    """All settings of a protection."""
+
+    name: str
+    objective: Objective
+    budget: Budget
+    descent: Descent
+    latent: LatentStage = LatentStage()
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "fast",
+            NullifyAudio(draws=1),
+            Budget(10 / 255, smooth_skin=0.5),
+            Descent(steps=30, rate=2 / 255),
+        ),
+        Preset(
+            "balanced",
+            AntiPurify(NullifyRollout(), share=0.3),
+            Budget(10 / 255, smooth_skin=0.5),
+            Descent(steps=40, rate=2 / 255),
+        ),
+        Preset(
+            "strong",
+            AntiPurify(NullifyRollout(), share=0.3),
+            Budget(16 / 255),
+            Descent(steps=150, rate=2 / 255),
+        ),
+    )
+}
+DEFAULT = "balanced"
+
+
+def preset(name: str) -> Preset:
+    """The preset of a name; raises SilencerError naming those there are."""
+    if name not in PRESETS:
+        raise SilencerError(f"there is no preset {name!r}: choose {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def with_steps(chosen: Preset, steps: int) -> Preset:
+    """The same with another number of steps."""
+    return dataclasses.replace(chosen, descent=dataclasses.replace(chosen.descent, steps=steps))

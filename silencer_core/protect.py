@@ -1,0 +1,217 @@
+"""Protect a photo: the one call that command line, nodes and batch make."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from silencer_core import __version__
+from silencer_core.audio import Speech
+from silencer_core.errors import SilencerError
+from silencer_core.faces import FaceBackend
+from silencer_core.generators.hallo.generator import Hallo
+from silencer_core.optimise.pgd import Course, Progress, pgd
+from silencer_core.photo import Photo
+from silencer_core.portrait import Portrait, find_portrait, find_portraits
+from silencer_core.presets import DEFAULT, Preset, preset
+from silencer_core.scores.image import Visibility, visibility
+from silencer_core.voices import default_voices
+
+Faces = Literal["largest", "all"] | int
+
+
+@dataclass(frozen=True)
+class FaceReport:
+    """What was done to one face.
+
+    Attributes:
+        window: left, top, right, bottom of the crop that a generator sees, photo pixels.
+        visibility: of the change within that window, as saved.
+        before, after: the objective on the fixed validation draws; lower = less audio.
+        steps, seconds: spent.
+        stopped: "done", "flat" (nothing improved any more) or "cancelled".
+    """
+
+    window: tuple[int, int, int, int]
+    visibility: Visibility
+    before: float
+    after: float
+    steps: int
+    seconds: float
+    stopped: str
+
+
+@dataclass(frozen=True)
+class ProtectionReport:
+    """How a photo was protected; `settings` is the preset as nested plain values."""
+
+    preset: str
+    seed: int
+    voices: int
+    settings: dict
+    faces: tuple[FaceReport, ...]
+
+    def to_json(self) -> str:
+        """As one JSON object."""
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+
+@dataclass(frozen=True)
+class Protection:
+    """The protected photo, 8-bit values, of the size, alpha and profile of the one given."""
+
+    photo: Photo
+    report: ProtectionReport
+
+
+def protect(
+    photo: Photo,
+    generator: Hallo,
+    audio: Sequence[Speech] | None = None,
+    how: str | Preset = DEFAULT,
+    *,
+    faces: Faces = "largest",
+    face_mask: Tensor | None = None,
+    lip_mask: Tensor | None = None,
+    backend: FaceBackend | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress, Photo], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Protection:
+    """Change a photo within a budget so that the generator no longer follows audio on it.
+
+    Args:
+        photo: of any size.
+        generator: that the change is optimised against.
+        audio: what it shall not follow; by default several voices that come with the package.
+        how: a preset, or its name.
+        faces: "largest", "all", or a number counting from 0 for the largest.
+        face_mask, lip_mask: `[H, W]` in 0..1, instead of finding them (one face).
+        backend: finds faces; the generator's own if none.
+        seed: of all draws; one seed gives one result on one machine.
+        progress: called after every step with the figures and the photo as it is.
+        cancelled: asked before every step; the best so far is returned.
+
+    Raises:
+        SilencerError: no face and no mask, or settings that cannot be used.
+    """
+    chosen = preset(how) if isinstance(how, str) else how
+    speeches = list(audio) if audio is not None else default_voices()
+    if not speeches:
+        raise SilencerError("protect: give at least one recording, or none for the built-in ones.")
+    portraits = _portraits(photo, generator, faces, face_mask, lip_mask, backend)
+    driving = [generator.drive(speech) for speech in speeches]
+    pixels = photo.pixels.detach().float().cpu().clone()
+    reports = []
+    for portrait in portraits:
+
+        def show(state: Progress, window: Tensor, portrait: Portrait = portrait) -> None:
+            if progress is not None:
+                shown = pixels.clone()
+                shown[(slice(None), *portrait.window.slices)] = window
+                progress(state, dataclasses.replace(photo, pixels=shown))
+
+        changed, course = _protect_face(
+            photo.pixels, pixels, portrait, generator, driving, chosen, seed, show, cancelled
+        )
+        pixels[(slice(None), *portrait.window.slices)] = changed
+        reports.append(_face_report(photo.pixels, pixels, portrait, course))
+        if course.cancelled:
+            break
+    report = ProtectionReport(
+        chosen.name, seed, len(speeches), dataclasses.asdict(chosen), tuple(reports)
+    )
+    note = f"{chosen.name}, silencer {__version__}"
+    return Protection(dataclasses.replace(photo, pixels=pixels, protection=note), report)
+
+
+def _portraits(
+    photo: Photo,
+    generator: Hallo,
+    faces: Faces,
+    face_mask: Tensor | None,
+    lip_mask: Tensor | None,
+    backend: FaceBackend | None,
+) -> list[Portrait]:
+    config = generator.config
+    options = {
+        "backend": backend or generator.faces(),
+        "vae_factor": config.vae_factor,
+        "levels": config.levels,
+    }
+    if faces == "all" and face_mask is None:
+        found = find_portraits(photo.pixels, config.size, **options)
+        if found:
+            return found
+    which = "largest" if faces == "all" else faces
+    masks = {"face_mask": face_mask, "lip_mask": lip_mask}
+    return [find_portrait(photo.pixels, config.size, which=which, **masks, **options)]
+
+
+def _protect_face(
+    untouched: Tensor,
+    pixels: Tensor,
+    portrait: Portrait,
+    generator: Hallo,
+    driving: Sequence,
+    chosen: Preset,
+    seed: int,
+    show: Callable[[Progress, Tensor], None],
+    cancelled: Callable[[], bool] | None,
+) -> tuple[Tensor, Course]:
+    """The window's pixels after all stages, starting from those of faces done before."""
+    objective = chosen.objective.bind(generator, portrait, driving, seed)
+    low, high = chosen.budget.bounds(untouched, portrait)
+    before = pixels[(slice(None), *portrait.window.slices)]
+    # What another face's protection changed here stays as it is.
+    low, high = torch.minimum(low, before), torch.maximum(high, before)
+    common = {"seed": seed, "progress": show, "cancelled": cancelled}
+    changed, course = pgd(
+        untouched, portrait, objective, (low, high), chosen.descent, start=before, **common
+    )
+    stage = chosen.latent
+    if not stage.steps or course.cancelled:
+        return changed, course
+    from silencer_core.optimise.inversion import invert
+    from silencer_core.optimise.latent import descend_latent
+
+    inverted = invert(
+        generator, portrait, steps=stage.inversion_steps, depth=stage.depth, cancelled=cancelled
+    )
+    changed, second = descend_latent(
+        untouched,
+        portrait,
+        inverted,
+        objective,
+        (low, high),
+        dataclasses.replace(chosen.descent, steps=stage.steps),
+        learning_rate=stage.learning_rate,
+        start=changed,
+        **common,
+    )
+    course.losses += second.losses
+    course.validation += second.validation
+    course.seconds += second.seconds
+    course.cancelled, course.flat = second.cancelled, second.flat
+    return changed, course
+
+
+def _face_report(
+    untouched: Tensor, pixels: Tensor, portrait: Portrait, course: Course
+) -> FaceReport:
+    rows, columns = portrait.window.slices
+    return FaceReport(
+        window=tuple(portrait.window),
+        visibility=visibility(untouched[:, rows, columns], pixels[:, rows, columns]),
+        before=course.validation[0][1],
+        after=min(value for _, value in course.validation),
+        steps=len(course.losses),
+        seconds=course.seconds,
+        stopped="cancelled" if course.cancelled else "flat" if course.flat else "done",
+    )
