@@ -38,12 +38,10 @@ METRICS = (
     Metric("control_lips", "audio control, lips", "RMS", "lower = better protected"),
     Metric("control_face", "audio control, face", "RMS", "lower = better protected"),
     Metric("lip_motion", "lip motion", "mean square", "lower = better protected"),
-    Metric(
-        "silent_motion", "lip motion in silence", "mean square", "not affected by the protection"
-    ),
-    Metric("sync", "sync proxy", "correlation", "lower = better protected; after the gain only"),
+    Metric("silent_motion", "lip motion in silence", "mean square", "how still a silent mouth is"),
+    Metric("sync", "sync proxy", "correlation", "lower = better protected, after the gain"),
     Metric("sync_shuffled", "sync proxy, other speech", "correlation", "what chance gives"),
-    Metric("identity", "identity", "dB", "close to the unprotected = the face is not destroyed"),
+    Metric("identity", "identity", "dB", "as the unprotected = the face is kept"),
 )
 RATIOS = ("gain", "response", "window", "control_lips", "control_face", "lip_motion")
 

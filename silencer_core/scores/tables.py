@@ -18,53 +18,41 @@ _STYLES = {
     "not protected": "red",
     "cannot be judged": "dim",
 }
+_RELATIVE = ("gain", "window", "control_lips")
 
 
 def robustness_table(reports: Iterable[Report]) -> Table:
-    """One row per clean-up, guidance and photo; ratios are relative to the unprotected photo."""
-    table = _table(
-        "clean-up, guidance, photo",
-        "gain",
-        "rel. gain",
-        "rel. window",
-        "rel. response",
-        "rel. audio control",
-        "sync (other speech)",
-        "identity lost",
-        "verdict",
+    """A block per clean-up and guidance, a row per photo; fits 80 columns."""
+    heads = ("gain", "rel.\ngain", "rel.\nwindow", "rel.\ncontrol", "sync", "ID\nlost")
+    table = _table("photo", *heads, width=28)
+    table.caption = (
+        "rel.: by the unprotected photo's; gain, window, control, sync: lower = better protected; "
+        "ID lost, dB: 0 = the face is kept"
     )
     for report in reports:
+        style = _STYLES[report.verdict]
+        table.add_row(
+            f"[bold]{report.purify}[/]\nguidance {report.guidance:g}: [{style}]{report.verdict}[/]"
+        )
         for one in report.everyone:
-            changed = one is not report.unprotected
-            ratios = (
-                _number(report.ratio(name, one)) if changed else ""
-                for name in ("gain", "window", "response", "control_lips")
-            )
-            scores, style = one.scores, _STYLES[report.verdict]
-            table.add_row(
-                f"{report.purify}, {report.guidance:g}, {one.photo}",
-                _number(scores.gain),
-                *ratios,
-                f"{_number(scores.sync)} ({_number(scores.sync_shuffled)})",
-                f"{report.identity_drop(one):+.1f} dB" if changed else "",
-                f"[{style}]{report.verdict}[/]" if one is report.protected else "",
-            )
+            relative = [_number(report.ratio(name, one)) for name in _RELATIVE]
+            relative.append(_number(one.scores.sync))
+            relative.append(f"{round(report.identity_drop(one), 1) + 0.0:+.1f}")
+            table.add_row(one.photo, _number(one.scores.gain), *relative)
         table.add_section()
     return table
 
 
 def score_table(report: Report) -> Table:
     """Every figure of one report, with what it means."""
-    names = [one.photo for one in report.everyone]
-    table = _table("figure", *names, "relative", "meaning")
+    names = [one.photo.replace("noise of equal ", "noise\n") for one in report.everyone]
+    table = _table("figure", *names, "rel.", width=25)
     for metric in METRICS:
-        values = [getattr(one.scores, metric.name) for one in report.everyone]
         relative = "" if metric.name == "identity" else _number(report.ratio(metric.name))
         table.add_row(
-            f"{metric.title} [{metric.unit}]".replace("[", "\\["),
-            *(_number(value) for value in values),
+            f"{metric.title}\n[dim]{metric.meaning}[/]",
+            *(_number(getattr(one.scores, metric.name)) for one in report.everyone),
             relative,
-            metric.meaning,
         )
     return table
 
@@ -78,19 +66,23 @@ def visibility_table(seen: Mapping[str, Visibility]) -> Table:
             f"{one.psnr:.1f} dB",
             f"{one.ssim:.3f}",
             f"{one.ms_ssim:.3f}",
-            "not installed" if one.lpips is None else f"{one.lpips:.3f}",
+            "–" if one.lpips is None else f"{one.lpips:.3f}",
             f"{one.linf:.0f}/255",
             f"{one.l2:.2f}",
         )
-    table.caption = "PSNR, SSIM, MS-SSIM: higher = less visible; the others: lower = less visible"
+    table.caption = (
+        "PSNR, SSIM, MS-SSIM: higher = less visible; others: lower = less visible; –: not installed"
+    )
     return table
 
 
-def _table(first: str, *columns: str) -> Table:
+def _table(first: str, *columns: str, width: int | None = None) -> Table:
+    """`width`: least characters of the first column; the headings of the others give way."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table()
-    table.add_column(first, overflow="fold")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 0, 0, 1), caption_justify="left")
+    table.add_column(first, overflow="fold", min_width=width)
     for column in columns:
         table.add_column(column, justify="right", overflow="fold")
     return table
