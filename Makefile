@@ -3,7 +3,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: demo test slow lint clean
+.PHONY: demo test test-comfyui slow lint clean
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -24,6 +24,11 @@ demo: .venv/installed
 
 test: lint
 	$(BIN)/python -m pytest
+
+# Against a real ComfyUI (in .comfyui/, or COMFYUI_DIR and COMFYUI_PYTHON), with a browser.
+test-comfyui: .venv/ready
+	$(BIN)/python tests/comfyui/install.py
+	.comfyui/venv/bin/python -m pytest -m comfyui tests/comfyui
 
 slow: .venv/ready
 	$(BIN)/python -m pytest -m slow
