@@ -52,6 +52,8 @@ def comfyui_python() -> Path:
     if chosen:
         return Path(chosen)
     python = ROOT / "venv" / "bin" / "python"
+    if Path(sys.prefix) == ROOT / "venv":
+        return python
     ready = ROOT / "venv" / "ready"
     below = sysconfig.get_path("purelib")
     wanted = [below, _torch(), *WITHOUT_OPERATORS, *TESTING, *_listed(HOST), *_listed(PACK_NEEDS)]
