@@ -8,6 +8,7 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -15,11 +16,17 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from torch import Tensor
 
 from silencer_core.errors import SilencerError
-from silencer_core.files import whole
+from silencer_core.files import opened, whole
 
 SHORTEST_SIDE = 64
 MOST_PIXELS = 150_000_000
 PROTECTION = "Silencer"  # name of the PNG text that says how a photo was protected
+# What photos come in. Not among them: EPS, for which Pillow runs Ghostscript on the file, and
+# formats that only point elsewhere or that nobody keeps photos in.
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF", "GIF", "BMP", "DIB", "JPEG2000", "PPM"),
+    *("TGA", "QOI", "PSD", "ICO"),
+)
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -83,11 +90,12 @@ def check_pixels(pixels: Tensor) -> None:
 def read_photo(path: str | os.PathLike[str]) -> Photo:
     """Read a picture file.
 
-    Everything Pillow opens is accepted. EXIF orientation is applied; of an animated file the
-    first frame is taken. Grey, palette and CMYK become RGB. A profile for RGB is kept; colours
-    under any other profile are converted to sRGB. 16-bit grey keeps its precision; 16-bit colour
-    is cut to its upper 8 bits, which is what Pillow reads. Metadata other than the profile is
-    not kept.
+    Every picture format that Pillow opens by itself and that photos come in is accepted; what
+    is in the file tells the format, not its name. EXIF orientation is applied; of an animated
+    file the first frame is taken. Grey, palette and CMYK become RGB. A profile for RGB is kept;
+    colours under any other profile are converted to sRGB. 16-bit grey keeps its precision; 16-bit
+    colour is cut to its upper 8 bits, which is what Pillow reads. Other metadata than the profile
+    is not kept.
 
     Args:
         path: the file.
@@ -100,28 +108,13 @@ def read_photo(path: str | os.PathLike[str]) -> Photo:
             (32 bits or floating point), shorter than 64 pixels on a side, or more than 150
             million pixels.
     """
-    path = Path(path)
-    try:
-        with warnings.catch_warnings():
-            # Pillow's own limit is far below what cameras make; ours is checked below.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                _check_size(file.height, file.width, name=str(path))
-                return _photo_from(file, path)
-    except SilencerError:
-        raise
-    except FileNotFoundError:
-        raise SilencerError(f"{path}: there is no such file") from None
-    except Image.UnidentifiedImageError:
-        raise SilencerError(
-            f"{path}: this is not a picture that can be read; save it as PNG or JPEG"
-        ) from None
-    except Image.DecompressionBombError:
-        raise SilencerError(_too_large(str(path))) from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise SilencerError(
-            f"{path}: the picture is damaged or cut short ({error}); get a whole copy of the file"
-        ) from None
+    with opened(path, "picture") as file:
+        return _read(file, str(path))
+
+
+def photo_from_bytes(content: bytes, name: str) -> Photo:
+    """`read_photo` for the content of a picture file; `name` is what errors call it."""
+    return _read(io.BytesIO(content), name)
 
 
 def write_photo(photo: Photo, path: str | os.PathLike[str]) -> None:
@@ -142,13 +135,50 @@ def write_photo(photo: Photo, path: str | os.PathLike[str]) -> None:
         raise SilencerError(
             f"{path}: photos are written as PNG, without loss; choose a name that ends in .png"
         )
+    content = png_of(photo)
+    with whole(path) as beside:
+        beside.write_bytes(content)
+
+
+def png_of(photo: Photo) -> bytes:
+    """The content of the file that `write_photo` writes."""
     channels = [*photo.pixels, *([] if photo.alpha is None else photo.alpha)]
     picture = Image.fromarray(np.stack([_eight_bits(channel) for channel in channels], axis=-1))
     text = PngImagePlugin.PngInfo()
     if photo.protection is not None:
         text.add_text(PROTECTION, photo.protection)
-    with whole(path) as beside:
-        picture.save(beside, format="PNG", icc_profile=photo.icc, pnginfo=text)
+    png = io.BytesIO()
+    picture.save(png, format="PNG", icc_profile=photo.icc, pnginfo=text)
+    return png.getvalue()
+
+
+def _read(file: BinaryIO, name: str) -> Photo:
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own limit is far below what cameras make; ours is checked below. What else
+            # it warns of (odd EXIF, truncated tables) either raises below or does no harm.
+            warnings.simplefilter("ignore")
+            with Image.open(file, formats=_formats()) as picture:
+                _check_size(picture.height, picture.width, name=name)
+                return _photo_from(picture, name)
+    except (SilencerError, MemoryError):
+        raise
+    except Image.UnidentifiedImageError:
+        raise SilencerError(
+            f"{name}: this is not a picture that can be read; save it as PNG or JPEG"
+        ) from None
+    except Image.DecompressionBombError:
+        raise SilencerError(_too_large(name)) from None
+    except Exception as error:  # each of Pillow's decoders has its own ways to fail
+        reason = str(error) or type(error).__name__
+        raise SilencerError(
+            f"{name}: the picture is damaged or cut short ({reason}); get a whole copy of the file"
+        ) from None
+
+
+def _formats() -> list[str]:
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _check_size(height: int, width: int, *, name: str) -> None:
@@ -165,11 +195,11 @@ def _too_large(name: str) -> str:
     return f"{name}: more than {MOST_PIXELS // 1_000_000} million pixels; scale the picture down"
 
 
-def _photo_from(picture: Image.Image, path: Path) -> Photo:
+def _photo_from(picture: Image.Image, name: str) -> Photo:
     icc, protection = picture.info.get("icc_profile"), picture.info.get(PROTECTION)
     ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode in (*_SIXTEEN_BITS, "I", "F"):
-        return Photo(_deep_grey(picture, path).expand(3, -1, -1).contiguous())
+        return Photo(_deep_grey(picture, name).expand(3, -1, -1).contiguous())
     alpha = None
     if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         picture = picture.convert("RGBA")
@@ -183,12 +213,12 @@ def _photo_from(picture: Image.Image, path: Path) -> Photo:
     return Photo(pixels, alpha, icc or None, protection)
 
 
-def _deep_grey(picture: Image.Image, path: Path) -> Tensor:
+def _deep_grey(picture: Image.Image, name: str) -> Tensor:
     values = np.asarray(picture).astype(np.float32)
     largest = 1.0 if picture.mode == "F" else 65535.0
     if not (values.min() >= 0 and values.max() <= largest):
         raise SilencerError(
-            f"{path}: its values run from {values.min():g} to {values.max():g}, and what counts "
+            f"{name}: its values run from {values.min():g} to {values.max():g}, and what counts "
             "as white is not known; save the picture with 8 or 16 bits"
         )
     return torch.from_numpy(values).div_(largest)[None]
