@@ -11,7 +11,7 @@ from silencer_core.objectives.nullify import NullifyAudio
 from silencer_core.objectives.objective import Objective
 from silencer_core.objectives.rollout import NullifyRollout
 from silencer_core.optimise.budget import Budget
-from silencer_core.optimise.pgd import Descent
+from silencer_core.optimise.descent import Descent
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from torch import Tensor
 
 from silencer_core import __version__
@@ -16,12 +15,18 @@ from silencer_core.audio import Speech
 from silencer_core.errors import SilencerError
 from silencer_core.faces import FaceBackend
 from silencer_core.generators.hallo.generator import Hallo
-from silencer_core.optimise.pgd import Course, Progress, pgd
+from silencer_core.objectives.objective import BoundObjective
+from silencer_core.optimise.canvas import Canvas
+from silencer_core.optimise.descent import Course, Progress, Watch
+from silencer_core.optimise.pgd import pgd
 from silencer_core.photo import Photo
 from silencer_core.portrait import Portrait, find_portrait, find_portraits
 from silencer_core.presets import DEFAULT, Preset, preset
 from silencer_core.scores.image import Visibility, visibility
 from silencer_core.voices import default_voices
+
+if TYPE_CHECKING:
+    from silencer_core.optimise.inversion import InvertedLatent
 
 Faces = Literal["largest", "all"] | int
 
@@ -63,6 +68,15 @@ class ProtectionReport:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """A face while it is being protected: `before` and `after`, `[3, h, w]` in 0..1, of the part
+    of the photo that a generator sees. Large ones are shown smaller than they are."""
+
+    before: Tensor
+    after: Tensor
+
+
+@dataclass(frozen=True)
 class Protection:
     """The protected photo, 8-bit values, of the size, alpha and profile of the one given."""
 
@@ -80,8 +94,10 @@ def protect(
     face_mask: Tensor | None = None,
     lip_mask: Tensor | None = None,
     backend: FaceBackend | None = None,
+    portraits: Sequence[Portrait] | None = None,
+    inverted: InvertedLatent | None = None,
     seed: int = 0,
-    progress: Callable[[Progress, Photo], None] | None = None,
+    progress: Callable[[Progress, Seen], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Protection:
     """Change a photo within a budget so that the generator no longer follows audio on it.
@@ -94,8 +110,11 @@ def protect(
         faces: "largest", "all", or a number counting from 0 for the largest.
         face_mask, lip_mask: `[H, W]` in 0..1, instead of finding them (one face).
         backend: finds faces; the generator's own if none.
+        portraits: found in this photo already, for this generator; `faces`, masks and backend
+            then count for nothing.
+        inverted: the only portrait's latent, where the second stage shall not invert it anew.
         seed: of all draws; one seed gives one result on one machine.
-        progress: called after every step with the figures and the photo as it is.
+        progress: called after every step with the figures and the face as it is.
         cancelled: asked before every step; the best so far is returned.
 
     Raises:
@@ -105,22 +124,27 @@ def protect(
     speeches = list(audio) if audio is not None else default_voices()
     if not speeches:
         raise SilencerError("protect: give at least one recording, or none for the built-in ones.")
-    portraits = _portraits(photo, generator, faces, face_mask, lip_mask, backend)
+    if portraits is None:
+        portraits = _portraits(photo, generator, faces, face_mask, lip_mask, backend)
+    if inverted is not None and len(portraits) != 1:
+        raise SilencerError(
+            f"protect: an inverted latent is of one portrait, but there are {len(portraits)}."
+        )
     driving = [generator.drive(speech) for speech in speeches]
     pixels = photo.pixels.detach().float().cpu().clone()
     reports = []
     for portrait in portraits:
+        canvas = Canvas.of(photo.pixels, portrait, chosen.budget, pixels)
 
-        def show(state: Progress, window: Tensor, portrait: Portrait = portrait) -> None:
+        def watch(state: Progress, after: Tensor, before: Tensor = canvas.pixels) -> None:
             if progress is not None:
-                shown = pixels.clone()
-                shown[(slice(None), *portrait.window.slices)] = window
-                progress(state, dataclasses.replace(photo, pixels=shown))
+                progress(state, Seen(before, after))
 
-        changed, course = _protect_face(
-            photo.pixels, pixels, portrait, generator, driving, chosen, seed, show, cancelled
+        objective = chosen.objective.bind(generator, portrait, driving, seed)
+        painted, course = _descend(
+            canvas, portrait, generator, objective, chosen, inverted, seed, watch, cancelled
         )
-        pixels[(slice(None), *portrait.window.slices)] = changed
+        canvas.finish(painted, photo.pixels, portrait, pixels)
         reports.append(_face_report(photo.pixels, pixels, portrait, course))
         if course.cancelled:
             break
@@ -154,52 +178,44 @@ def _portraits(
     return [find_portrait(photo.pixels, config.size, which=which, **masks, **options)]
 
 
-def _protect_face(
-    untouched: Tensor,
-    pixels: Tensor,
+def _descend(
+    canvas: Canvas,
     portrait: Portrait,
     generator: Hallo,
-    driving: Sequence,
+    objective: BoundObjective,
     chosen: Preset,
+    inverted: InvertedLatent | None,
     seed: int,
-    show: Callable[[Progress, Tensor], None],
+    watch: Watch,
     cancelled: Callable[[], bool] | None,
 ) -> tuple[Tensor, Course]:
-    """The window's pixels after all stages, starting from those of faces done before."""
-    objective = chosen.objective.bind(generator, portrait, driving, seed)
-    low, high = chosen.budget.bounds(untouched, portrait)
-    before = pixels[(slice(None), *portrait.window.slices)]
-    # What another face's protection changed here stays as it is.
-    low, high = torch.minimum(low, before), torch.maximum(high, before)
-    common = {"seed": seed, "progress": show, "cancelled": cancelled}
-    changed, course = pgd(
-        untouched, portrait, objective, (low, high), chosen.descent, start=before, **common
-    )
+    """The canvas after all stages."""
+    common = {"seed": seed, "watch": watch, "cancelled": cancelled}
+    painted, course = pgd(canvas, objective, chosen.descent, **common)
     stage = chosen.latent
     if not stage.steps or course.cancelled:
-        return changed, course
+        return painted, course
     from silencer_core.optimise.inversion import invert
     from silencer_core.optimise.latent import descend_latent
 
-    inverted = invert(
+    inverted = inverted or invert(
         generator, portrait, steps=stage.inversion_steps, depth=stage.depth, cancelled=cancelled
     )
-    changed, second = descend_latent(
-        untouched,
+    painted, second = descend_latent(
+        canvas,
         portrait,
         inverted,
         objective,
-        (low, high),
         dataclasses.replace(chosen.descent, steps=stage.steps),
         learning_rate=stage.learning_rate,
-        start=changed,
+        start=painted,
         **common,
     )
     course.losses += second.losses
     course.validation += second.validation
     course.seconds += second.seconds
     course.cancelled, course.flat = second.cancelled, second.flat
-    return changed, course
+    return painted, course
 
 
 def _face_report(

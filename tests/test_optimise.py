@@ -10,8 +10,10 @@ from tiny import drawn_photo, mask_of_face
 
 from silencer_core.errors import SilencerError
 from silencer_core.objectives.objective import Step
-from silencer_core.optimise.budget import Budget, smoothness
-from silencer_core.optimise.pgd import Descent, pgd
+from silencer_core.optimise.budget import Budget, bounds_within, smoothness
+from silencer_core.optimise.canvas import Canvas
+from silencer_core.optimise.descent import Descent
+from silencer_core.optimise.pgd import pgd
 from silencer_core.portrait import find_portrait
 
 
@@ -40,6 +42,10 @@ def scene():
     return photo, portrait
 
 
+def bounds(photo, portrait, budget):
+    return bounds_within(window(photo, portrait), budget.allowed(photo, portrait))
+
+
 def window(photo, portrait):
     rows, columns = portrait.window.slices
     return photo[:, rows, columns]
@@ -48,7 +54,7 @@ def window(photo, portrait):
 @pytest.mark.parametrize("linf", [4 / 255, 16 / 255, 10.5 / 255])
 def test_bounds_are_eight_bit_values_within_the_budget(scene, linf):
     pixels = window(*scene)
-    low, high = Budget(linf, face_only=False).bounds(*scene)
+    low, high = bounds(*scene, Budget(linf, face_only=False))
     for bound in (low, high):
         levels = bound * 255
         assert torch.equal(levels, levels.round())
@@ -59,7 +65,7 @@ def test_bounds_are_eight_bit_values_within_the_budget(scene, linf):
 
 
 def test_nothing_may_change_outside_the_face(scene):
-    low, high = Budget(16 / 255).bounds(*scene)
+    low, high = bounds(*scene, Budget(16 / 255))
     outside = window(scene[1].face_mask(0.1), scene[1]).expand_as(low) < 1 / 16
     assert outside.any()
     assert torch.equal(low[outside], high[outside])
@@ -68,7 +74,7 @@ def test_nothing_may_change_outside_the_face(scene):
 
 def test_smooth_skin_gets_less(scene):
     plain, careful = (
-        Budget(16 / 255, face_only=False, smooth_skin=s).bounds(*scene) for s in (0.0, 0.8)
+        bounds(*scene, Budget(16 / 255, face_only=False, smooth_skin=s)) for s in (0.0, 0.8)
     )
     room = [(high - low).mean(0) for low, high in (plain, careful)]
     flat = smoothness(window(*scene))[0]
@@ -79,7 +85,7 @@ def test_smooth_skin_gets_less(scene):
 def test_sixteen_bit_values_are_rounded_to_their_nearest(scene):
     photo, portrait = scene
     odd = (photo + 0.4 / 255).clamp(0, 1)
-    low, high = Budget(0.01 / 255, face_only=False).bounds(odd, portrait)
+    low, high = bounds(odd, portrait, Budget(0.01 / 255, face_only=False))
     assert torch.equal(low, high)
     assert torch.equal(low, (window(odd, portrait) * 255).round() / 255)
 
@@ -92,16 +98,17 @@ def test_impossible_budgets_are_refused(wrong):
 
 def test_descent_reaches_the_edge_of_the_budget(scene):
     pixels = window(*scene)
-    bounds = Budget(8 / 255, face_only=False).bounds(*scene)
-    best, course = pgd(*scene, Towards(pixels + 1), bounds, Descent(steps=30))
-    assert torch.equal(best, bounds[1])
+    canvas = Canvas.of(*scene, Budget(8 / 255, face_only=False))
+    best, course = pgd(canvas, Towards(pixels + 1), Descent(steps=30))
+    assert torch.equal(best, canvas.high)
     assert len(course.losses) == 30
 
 
 def test_result_is_eight_bit_and_within_bounds(scene):
     target = torch.rand(window(*scene).shape, generator=torch.Generator().manual_seed(0))
-    low, high = Budget(5 / 255).bounds(*scene)
-    best, _ = pgd(*scene, Towards(target), (low, high), Descent(steps=12))
+    canvas = Canvas.of(*scene, Budget(5 / 255))
+    low, high = canvas.low, canvas.high
+    best, _ = pgd(canvas, Towards(target), Descent(steps=12))
     assert torch.equal(best * 255, (best * 255).round())
     assert (best >= low).all()
     assert (best <= high).all()
@@ -109,9 +116,9 @@ def test_result_is_eight_bit_and_within_bounds(scene):
 
 def test_best_by_validation_is_returned_not_the_last(scene):
     pixels = window(*scene)
-    bounds = Budget(16 / 255, face_only=False).bounds(*scene)
+    canvas = Canvas.of(*scene, Budget(16 / 255, face_only=False))
     coarse = Descent(steps=9, rate=16 / 255, last_rate=1.0, validate_every=1, momentum=0.0)
-    best, course = pgd(*scene, Towards(pixels + 3 / 255), bounds, coarse)
+    best, course = pgd(canvas, Towards(pixels + 3 / 255), coarse)
     values = [value for _, value in course.validation]
     assert values[-1] > min(values)
     assert Towards(pixels + 3 / 255).value(best, 0) == pytest.approx(min(values))
@@ -119,23 +126,22 @@ def test_best_by_validation_is_returned_not_the_last(scene):
 
 def test_it_stops_when_nothing_improves(scene):
     pixels = window(*scene)
-    bounds = Budget(8 / 255).bounds(*scene)
+    canvas = Canvas.of(*scene, Budget(8 / 255))
     descent = Descent(steps=200, validate_every=2, patience=2)
-    _, course = pgd(*scene, Towards(pixels), bounds, descent)
+    _, course = pgd(canvas, Towards(pixels), descent)
     assert course.flat
     assert len(course.losses) < 50
 
 
 def test_cancelling_keeps_the_best_so_far(scene):
     pixels = window(*scene)
-    bounds = Budget(8 / 255, face_only=False).bounds(*scene)
+    canvas = Canvas.of(*scene, Budget(8 / 255, face_only=False))
     done = []
     best, course = pgd(
-        *scene,
+        canvas,
         Towards(pixels + 1),
-        bounds,
         Descent(steps=100, validate_every=1),
-        progress=lambda state, _: done.append(state.step),
+        watch=lambda state, _: done.append(state.step),
         cancelled=lambda: len(done) >= 5,
     )
     assert course.cancelled
@@ -145,8 +151,8 @@ def test_cancelling_keeps_the_best_so_far(scene):
 
 def test_one_seed_gives_one_result(scene):
     pixels = window(*scene)
-    bounds = Budget(8 / 255, face_only=False).bounds(*scene)
+    canvas = Canvas.of(*scene, Budget(8 / 255, face_only=False))
     objective = Towards(pixels + 0.1, noise=1.0)
-    results = [pgd(*scene, objective, bounds, Descent(steps=5), seed=s)[0] for s in (1, 1, 2)]
+    results = [pgd(canvas, objective, Descent(steps=5), seed=s)[0] for s in (1, 1, 2)]
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])

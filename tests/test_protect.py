@@ -13,7 +13,7 @@ from silencer_core.errors import SilencerError
 from silencer_core.objectives.anti_purify import AntiPurify
 from silencer_core.objectives.nullify import NullifyAudio
 from silencer_core.optimise.budget import Budget
-from silencer_core.optimise.pgd import Descent
+from silencer_core.optimise.descent import Descent
 from silencer_core.photo import Photo, read_photo, write_photo
 from silencer_core.presets import PRESETS, LatentStage, Preset, preset, with_steps
 from silencer_core.protect import protect

@@ -39,30 +39,43 @@ class Budget:
         if not 0 <= self.smooth_skin <= 1:
             raise SilencerError(f"budget: smooth_skin is {self.smooth_skin}; choose 0 to 1.")
 
-    def bounds(self, photo: Tensor, portrait: Portrait) -> tuple[Tensor, Tensor]:
-        """Lowest and highest value of each pixel in the portrait's window, on the 8-bit grid.
+    def allowed(self, photo: Tensor, portrait: Portrait) -> Tensor:
+        """The largest change of each pixel in the portrait's window.
 
         Args:
             photo: the untouched one, `[3, H, W]` in 0..1.
 
         Returns:
-            two of `[3, h, w]` float32 in 0..1, both multiples of 1/255. A value of a 16-bit photo
-            that has no multiple of 1/255 within its bound is rounded to the nearest.
+            `[1, h, w]` float32 in 0..1 on the CPU.
         """
         rows, columns = portrait.window.slices
-        pixels = photo[:, rows, columns].detach().float().cpu()
-        allowed = torch.full_like(pixels[:1], self.linf)
+        pixels = photo[:, rows, columns].detach()
+        allowed = torch.full((1, *pixels.shape[1:]), self.linf)
         if self.face_only:
-            allowed = allowed * portrait.face_mask(self.softness)[:, rows, columns]
+            allowed *= portrait.face_mask(self.softness)[:, rows, columns]
         if self.smooth_skin:
-            allowed = allowed * (1 - self.smooth_skin * smoothness(pixels))
-        slack = 1e-4  # of a grey level, for float rounding
-        low = ((pixels - allowed) * LEVELS - slack).ceil().clamp(0, LEVELS)
-        high = ((pixels + allowed) * LEVELS + slack).floor().clamp(0, LEVELS)
-        nearest = (pixels * LEVELS).round()
-        empty = low > high
-        low, high = torch.where(empty, nearest, low), torch.where(empty, nearest, high)
-        return low / LEVELS, high / LEVELS
+            allowed *= 1 - self.smooth_skin * smoothness(pixels.cpu())
+        return allowed
+
+
+def bounds_within(pixels: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+    """Lowest and highest values that differ from the pixels by no more than is allowed.
+
+    Args:
+        pixels: `[3, h, w]` in 0..1.
+        allowed: `[1, h, w]`.
+
+    Returns:
+        two of `[3, h, w]` float32 in 0..1, both multiples of 1/255. A value of a 16-bit photo that
+        has no multiple of 1/255 within its bound is rounded to the nearest.
+    """
+    slack = 1e-4  # of a grey level, for float rounding
+    low = ((pixels - allowed) * LEVELS - slack).ceil().clamp(0, LEVELS)
+    high = ((pixels + allowed) * LEVELS + slack).floor().clamp(0, LEVELS)
+    nearest = (pixels * LEVELS).round()
+    empty = low > high
+    low, high = torch.where(empty, nearest, low), torch.where(empty, nearest, high)
+    return low / LEVELS, high / LEVELS
 
 
 def smoothness(pixels: Tensor) -> Tensor:
@@ -72,7 +85,7 @@ def smoothness(pixels: Tensor) -> Tensor:
     own fine noise; the eye's masking by texture, in the spirit of just-noticeable-difference maps
     (Chou and Li 1995).
     """
-    grey = pixels.mean(0, keepdim=True)[None]
+    grey = pixels.float().mean(0, keepdim=True)[None]
     padded = F.pad(grey, (3, 3, 3, 3), mode="replicate")
     mean, square = F.avg_pool2d(padded, 7, 1), F.avg_pool2d(padded.square(), 7, 1)
     spread = (square - mean.square()).clamp(min=0).sqrt()[0]

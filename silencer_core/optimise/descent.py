@@ -1,0 +1,150 @@
+"""What every descent shares: its settings, what it says, and keeping the best it saw."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from silencer_core.objectives.objective import BoundObjective
+
+from .canvas import Canvas
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How to descend.
+
+    Attributes:
+        steps: at most.
+        rate: size of the first steps, of 0..1, falling linearly.
+        last_rate: share of `rate` at the end.
+        momentum: of gradients scaled to mean magnitude 1 (Dong et al. 2018, MI-FGSM).
+        random_start: share of the budget that the start is drawn from.
+        validate_every: steps between looks at the validation draws; the best of these is kept.
+        patience: looks without an improvement of 1 % after which it stops; 0 never stops.
+        validation: steps' worth of draws in the fixed validation set.
+    """
+
+    steps: int = 80
+    rate: float = 2 / 255
+    last_rate: float = 0.1
+    momentum: float = 0.9
+    random_start: float = 0.0
+    validate_every: int = 10
+    patience: int = 0
+    validation: int = 3
+
+    def share_of_rate(self, step: int) -> float:
+        """Of the first steps' size, at a step counted from 0."""
+        done = step / max(1, self.steps - 1)
+        return 1 - (1 - self.last_rate) * done
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Said after every step: `step` of `steps`, its `loss`, and the best `validation` so far,
+    which `began` at that of the untouched photo."""
+
+    step: int
+    steps: int
+    loss: float
+    validation: float
+    began: float
+    seconds: float
+
+
+@dataclass
+class Course:
+    """How it went: every step's loss, and (step, value) of every look at the validation draws.
+
+    `cancelled`: stopped from outside; `flat`: stopped because nothing improved any more.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    validation: list[tuple[int, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    cancelled: bool = False
+    flat: bool = False
+
+
+Watch = Callable[[Progress, Tensor], None]
+
+
+class Search:
+    """The course of one descent. What it judges, and keeps, is rounded to 8 bit.
+
+    Args:
+        objective: what shall fall.
+        canvas: what is painted on, and within which bounds.
+        seed: of the draws; those of the validation set are others, the same throughout.
+        watch: called after each step with the figures and the pixels `[3, h, w]`.
+        cancelled: asked before every step.
+    """
+
+    def __init__(
+        self,
+        objective: BoundObjective,
+        canvas: Canvas,
+        descent: Descent,
+        seed: int = 0,
+        watch: Watch | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        self.objective, self.canvas, self.descent = objective, canvas, descent
+        self.watch, self.cancelled = watch, cancelled
+        self.random = torch.Generator().manual_seed(seed)
+        fixed = torch.Generator().manual_seed(seed + 1_000_003)
+        self.draws = [objective.draw(fixed) for _ in range(descent.validation)]
+        self.course = Course()
+        self.idle = 0
+
+    def steps(self) -> Iterator[int]:
+        """Count from 0, until it is done, flat or cancelled."""
+        began = time.monotonic()
+        self.best = self.canvas.rounded(self.canvas.pixels)
+        self.began = self.least = self._judge(self.best)
+        self.course.validation.append((0, self.least))
+        for step in range(self.descent.steps):
+            if self.cancelled is not None and self.cancelled():
+                self.course.cancelled = True
+                break
+            yield step
+            self.course.seconds = time.monotonic() - began
+            if self.watch is not None:
+                self.watch(self._progress(), self.pixels)
+            if self.course.flat:
+                break
+        self.course.seconds = time.monotonic() - began
+
+    def saw(self, loss: float, pixels: Tensor) -> None:
+        """Note a step's loss and where it led."""
+        descent, course, self.pixels = self.descent, self.course, pixels
+        course.losses.append(loss)
+        step = len(course.losses)
+        if step % descent.validate_every and step < descent.steps:
+            return
+        shown = self.canvas.rounded(pixels)
+        value = self._judge(shown)
+        course.validation.append((step, value))
+        self.idle = 0 if value < 0.99 * self.least else self.idle + 1
+        if value < self.least:
+            self.best, self.least = shown, value
+        course.flat = bool(descent.patience) and self.idle >= descent.patience
+
+    def _judge(self, pixels: Tensor) -> float:
+        return sum(self.objective.value(pixels, draws) for draws in self.draws) / len(self.draws)
+
+    def _progress(self) -> Progress:
+        course = self.course
+        return Progress(
+            len(course.losses),
+            self.descent.steps,
+            course.losses[-1],
+            self.least,
+            self.began,
+            course.seconds,
+        )
