@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from silencer_core import __version__
+from silencer_core.batch_cli import batch
 from silencer_core.bench_cli import app as bench_app
 from silencer_core.demo_cli import demo
 from silencer_core.errors import SilencerError
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(protect)
+app.command()(batch)
 app.command()(score)
 app.command()(verify)
 app.command()(demo)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -117,6 +118,16 @@ def photo_from_bytes(content: bytes, name: str) -> Photo:
     return _read(io.BytesIO(content), name)
 
 
+def size_in_file(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Width and height that a picture file claims, before any turning; no pixel is read.
+
+    Raises:
+        SilencerError: as `read_photo`, as far as the file's head tells.
+    """
+    with opened(path, "picture") as file:
+        return _opened_picture(file, str(path), lambda picture: picture.size)
+
+
 def write_photo(photo: Photo, path: str | os.PathLike[str]) -> None:
     """Write an 8-bit PNG with the photo's alpha, colour profile and note of its protection.
 
@@ -153,6 +164,11 @@ def png_of(photo: Photo) -> bytes:
 
 
 def _read(file: BinaryIO, name: str) -> Photo:
+    return _opened_picture(file, name, lambda picture: _photo_from(picture, name))
+
+
+def _opened_picture(file: BinaryIO, name: str, use: Callable[[Image.Image], Any]) -> Any:
+    """What `use` makes of the picture in a file; whatever Pillow raises becomes a SilencerError."""
     try:
         with warnings.catch_warnings():
             # Pillow's own limit is far below what cameras make; ours is checked below. What else
@@ -160,7 +176,7 @@ def _read(file: BinaryIO, name: str) -> Photo:
             warnings.simplefilter("ignore")
             with Image.open(file, formats=_formats()) as picture:
                 _check_size(picture.height, picture.width, name=name)
-                return _photo_from(picture, name)
+                return use(picture)
     except (SilencerError, MemoryError):
         raise
     except Image.UnidentifiedImageError:
