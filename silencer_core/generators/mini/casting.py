@@ -9,6 +9,7 @@ import torch
 import torch.multiprocessing as processes
 
 from .cast import OPENINGS
+from .covers import cover_elsewhere, cover_mouth
 from .looks import random_look
 from .naturals import Naturals
 from .photographs import Photographs, Shot
@@ -21,6 +22,7 @@ class Casting:
     """Person number k, always the same: two of five are drawn, three are photographs.
 
     Photographs are framed, tinted and relit anew each time, every third before another backdrop.
+    Two of eleven have their mouth covered and keep still, one has something before another part.
     """
 
     def __init__(self, portraits: Path, alignment: Path, side: int) -> None:
@@ -30,6 +32,14 @@ class Casting:
 
     def __call__(self, number: int) -> Shot:
         """The person at all `OPENINGS`."""
+        shot = self._uncovered(number)
+        if number % 11 in (3, 7):
+            return cover_mouth(shot, self.naturals, number)
+        if number % 11 == 5:
+            return cover_elsewhere(shot, self.naturals, number)
+        return shot
+
+    def _uncovered(self, number: int) -> Shot:
         openings = torch.tensor(OPENINGS)
         if number % 5 < 2:
             return draw(random_look(number), self.side).shot(openings)

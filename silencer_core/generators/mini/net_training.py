@@ -20,6 +20,7 @@ from silencer_core.generators.hallo.schedule import sampling_schedule, training_
 
 from .cast import Cast
 from .descent import Descent, leads
+from .misplacing import misplaced
 from .muon import MuonAdamW
 from .script import Script
 
@@ -97,13 +98,18 @@ class Stage:
             earlier[torch.rand(people, **draw) < GREY] = cast.grey.float()
         else:
             earlier = portrait.new_zeros(people, 0, *portrait.shape[1:])
+        masks, region = misplaced(
+            cast.masks_by_level(who, self.config),
+            cast.face_regions(who, self.config.size),
+            random,
+        )
         return Batch(
             target=cast.at(who, opening).transpose(1, 2),
             portrait=portrait,
             motion=earlier,
             windows=heard,
-            masks=cast.masks_by_level(who, self.config),
-            region=cast.face_regions(who, self.config.size),
+            masks=masks,
+            region=region,
             weight=self.weight[who][:, None, None],
         )
 
