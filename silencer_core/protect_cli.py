@@ -145,9 +145,8 @@ def _bar() -> Iterator[Callable]:
         task = bar.add_task("preparing", total=None)
 
         def show(state) -> None:
-            if state.step == 1:
-                seconds = state.seconds * state.steps
-                console.print(f"about {seconds:.0f} s for {state.steps} steps")
+            if state.step == 0:
+                console.print(f"about {state.left:.0f} s for {state.steps} steps")
             figures = f"loss {state.loss:.3g}, best {state.validation:.3g}"
             bar.update(task, description=figures, completed=state.step, total=state.steps)
 

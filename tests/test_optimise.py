@@ -142,7 +142,7 @@ def test_cancelling_keeps_the_best_so_far(scene):
         Towards(pixels + 1),
         Descent(steps=100, validate_every=1),
         watch=lambda state, _: done.append(state.step),
-        cancelled=lambda: len(done) >= 5,
+        cancelled=lambda: done[-1] >= 5,
     )
     assert course.cancelled
     assert len(course.losses) == 5
@@ -156,3 +156,47 @@ def test_one_seed_gives_one_result(scene):
     results = [pgd(canvas, objective, Descent(steps=5), seed=s)[0] for s in (1, 1, 2)]
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
+
+
+def test_time_left_is_said_before_the_first_step(scene):
+    said = []
+    canvas = Canvas.of(*scene, Budget(8 / 255))
+    pgd(canvas, Towards(window(*scene)), Descent(steps=4), watch=lambda s, _: said.append(s))
+    assert [state.step for state in said] == [0, 1, 2, 3, 4]
+    assert said[0].left > 0
+    assert said[-1].left == 0
+    assert said[0].began == said[0].validation
+
+
+@pytest.fixture(scope="module")
+def large():
+    """A photo in which the portrait has ten pixels to one that the generator sees."""
+    photo = drawn_photo(400)
+    return photo, find_portrait(photo, 32, face_mask=mask_of_face(400), levels=1, padding=0.1)
+
+
+def test_a_large_window_is_painted_small(large):
+    canvas = Canvas.of(*large, Budget(8 / 255))
+    assert canvas.pixels.shape == canvas.low.shape == (3, 128, 128)
+
+
+def test_a_small_painting_changes_the_large_photo_within_its_own_bounds(large):
+    photo, portrait = large
+    canvas = Canvas.of(photo, portrait, Budget(8 / 255))
+    painted, _ = pgd(canvas, Towards(canvas.pixels + 1), Descent(steps=8, rate=4 / 255))
+    after = photo.clone()
+    canvas.finish(painted, photo, portrait, after)
+    change = (after - photo) * 255
+    assert 7.5 < change.max() <= 8.001
+    outside = portrait.face_mask(0.1) == 0
+    assert torch.equal(after[:, outside[0]], (photo[:, outside[0]] * 255).round() / 255)
+    assert torch.equal(after, (after * 255).round() / 255)
+    seen = [portrait.crop(pixels) for pixels in (photo, after)]
+    assert ((seen[1] - seen[0]) / 2 * 255)[:, 12:20, 12:20].mean() > 7
+
+
+def test_what_another_face_has_changed_stays_possible(scene):
+    photo, portrait = scene
+    changed = (photo + 20 / 255).clamp(0, 1)
+    canvas = Canvas.of(photo, portrait, Budget(8 / 255), changed)
+    assert torch.equal(canvas.clamped(canvas.pixels), canvas.pixels)

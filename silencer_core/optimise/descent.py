@@ -13,6 +13,8 @@ from silencer_core.objectives.objective import BoundObjective
 
 from .canvas import Canvas
 
+_BACKWARD = 3.0  # a step with its gradient takes so many times as long as a look at its loss
+
 
 @dataclass(frozen=True)
 class Descent:
@@ -46,8 +48,15 @@ class Descent:
 
 @dataclass(frozen=True)
 class Progress:
-    """Said after every step: `step` of `steps`, its `loss`, and the best `validation` so far,
-    which `began` at that of the untouched photo."""
+    """Said before the first step and after every one.
+
+    Attributes:
+        step: how many of `steps` are done.
+        loss: of the last one; before the first, `began`.
+        validation: the best so far of the validation draws, which `began` so for the untouched
+            photo; validation / began is what is left of the audio's influence.
+        seconds: spent; left: to go, before the first step a rough guess.
+    """
 
     step: int
     steps: int
@@ -55,6 +64,7 @@ class Progress:
     validation: float
     began: float
     seconds: float
+    left: float
 
 
 @dataclass
@@ -81,7 +91,8 @@ class Search:
         objective: what shall fall.
         canvas: what is painted on, and within which bounds.
         seed: of the draws; those of the validation set are others, the same throughout.
-        watch: called after each step with the figures and the pixels `[3, h, w]`.
+        watch: called before the first step and after each with the figures and the pixels
+            `[3, h, w]`.
         cancelled: asked before every step.
     """
 
@@ -105,17 +116,16 @@ class Search:
     def steps(self) -> Iterator[int]:
         """Count from 0, until it is done, flat or cancelled."""
         began = time.monotonic()
-        self.best = self.canvas.rounded(self.canvas.pixels)
+        self.best = self.pixels = self.canvas.rounded(self.canvas.pixels)
         self.began = self.least = self._judge(self.best)
         self.course.validation.append((0, self.least))
+        self._say(time.monotonic() - began)
         for step in range(self.descent.steps):
             if self.cancelled is not None and self.cancelled():
                 self.course.cancelled = True
                 break
             yield step
-            self.course.seconds = time.monotonic() - began
-            if self.watch is not None:
-                self.watch(self._progress(), self.pixels)
+            self._say(time.monotonic() - began)
             if self.course.flat:
                 break
         self.course.seconds = time.monotonic() - began
@@ -138,13 +148,22 @@ class Search:
     def _judge(self, pixels: Tensor) -> float:
         return sum(self.objective.value(pixels, draws) for draws in self.draws) / len(self.draws)
 
-    def _progress(self) -> Progress:
-        course = self.course
-        return Progress(
-            len(course.losses),
-            self.descent.steps,
-            course.losses[-1],
-            self.least,
-            self.began,
-            course.seconds,
+    def _say(self, seconds: float) -> None:
+        course, descent = self.course, self.descent
+        course.seconds = seconds
+        if self.watch is None:
+            return
+        done = len(course.losses)
+        each = seconds / done if done else _BACKWARD * seconds / descent.validation
+        self.watch(
+            Progress(
+                step=done,
+                steps=descent.steps,
+                loss=course.losses[-1] if done else self.began,
+                validation=self.least,
+                began=self.began,
+                seconds=seconds,
+                left=each * (descent.steps - done),
+            ),
+            self.pixels,
         )
