@@ -129,9 +129,6 @@ def _work(line: Connection, make: MakeWorker, recipe: Recipe, device: str | None
     """The life of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch
-
-    torch.set_num_threads(1)
     try:
         worker = make(recipe, device)
     except SilencerError as error:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from silencer_core.errors import SilencerError
 from silencer_core.files import opened
-from silencer_core.photo import size_in_file
+from silencer_core.photo import protection_in_file, size_in_file
 
 from .manifest import Manifest, fingerprint
 from .output import SPARE, OutputFolder, Unwritable
@@ -122,7 +123,6 @@ class _Batch:
             try:
                 for task, outcome in answers:
                     self._take(task, outcome)
-                    self._show()
             finally:
                 getattr(answers, "close", lambda: None)()
         self.summary.seconds = time.monotonic() - self.began
@@ -167,11 +167,16 @@ class _Batch:
         )
 
     def _check_name(self, photo: str, name: str) -> None:
-        if self.folder.is_taken(name) and not self.manifest.wrote(name):
-            raise SilencerError(
-                f"{photo}: {self.output / name} is there already, and no batch recorded that it "
-                "wrote it; move it away."
-            )
+        """Refuse to replace what Silencer did not write."""
+        if not self.folder.is_taken(name) or self.manifest.wrote(name):
+            return
+        with suppress(SilencerError):
+            if protection_in_file(self.output / name) is not None:
+                return
+        raise SilencerError(
+            f"{photo}: {self.output / name} is there already and is no protected photo; move it "
+            "away."
+        )
 
     def _take(self, task: Task, outcome: Outcome) -> None:
         digest = self.digests.pop(task.name)
@@ -201,6 +206,7 @@ class _Batch:
             self._failed(task.name, str(error))
             return
         self.summary.protected += 1
+        self._show()
         if outcome.protected_before is not None:
             self.summary.twice.append(task.name)
 
