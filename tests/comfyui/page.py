@@ -14,7 +14,7 @@ from server import Server
 
 SIZE = {"width": 1600, "height": 1000}
 OURS = "link[href*='silencer.css']"  # put there by the pack's own set-up
-LOADED_MS = 60_000
+LOADED_MS = 180_000
 # A fresh user is greeted by dialogs, which would cover the graph.
 SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingNodesWarning": True}
 
