@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 	touch $@
 
 .venv/ready: .venv/installed
-	$(PIP) -e ".[dev,faces]"
+	$(PIP) -e ".[dev,faces,batch]"
 	touch $@
 
 # Protects a photo, makes it talk before and after, and leaves the results in out/.
