@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import torch
@@ -20,12 +20,23 @@ from torch import Tensor, nn
 
 from silencer_core.checkpoint import load_into
 from silencer_core.errors import SilencerError
+from silencer_core.files import opened
 
 if TYPE_CHECKING:
     from transformers import Wav2Vec2Model
 
 WAV2VEC_RATE = 16_000
 SHORTEST_SECONDS = 0.04  # one video frame at 25 per second
+LONGEST_SECONDS = 3600
+MOST_VALUES = 500_000_000  # samples times channels, 2 GB
+LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000
+# What FFmpeg may open: this file, as one of the containers that hold recordings; not playlists,
+# which name other files, nor devices.
+_ONLY_THIS_FILE = {
+    "protocol_whitelist": "file",
+    "format_whitelist": "mov,matroska,avi,mp3,aac,flac,ogg,wav,w64,aiff,caf,asf,flv,mpegts,mpeg,"
+    "amr,au,ac3,eac3,opus,wv,ape,dsf,tta,mxf,rm,gif,3gp",
+}
 _NOT_THE_ENCODER = ("lm_head.", "quantizer.", "project", "classifier.", "masked_spec_embed")
 
 
@@ -40,7 +51,7 @@ class Speech:
 
     Raises:
         SilencerError: if the waveform is not one channel, is empty or shorter than 0.04 s, or
-            holds values that are not numbers; or if the rate is not positive. Silence is allowed.
+            holds values that are not numbers; or if the rate cannot be one. Silence is allowed.
     """
 
     waveform: Tensor
@@ -52,8 +63,11 @@ class Speech:
             raise SilencerError(
                 f"the sound has shape {list(waveform.shape)}; one channel [samples] is needed."
             )
-        if self.sample_rate <= 0:
-            raise SilencerError(f"the sound's rate is {self.sample_rate} Hz; it must be positive.")
+        if not LOWEST_RATE <= self.sample_rate <= HIGHEST_RATE:
+            raise SilencerError(
+                f"the sound's rate is {self.sample_rate} Hz; it must lie between {LOWEST_RATE} and "
+                f"{HIGHEST_RATE}. Export it again with 16000 or more."
+            )
         if not len(waveform):
             raise SilencerError("the sound is empty: it holds no samples. Record it again.")
         if len(waveform) < SHORTEST_SECONDS * self.sample_rate:
@@ -90,36 +104,49 @@ def read_speech(path: str | Path) -> Speech:
     """Read a sound file, or the first sound track of a video file, as one channel.
 
     WAV (8 to 32 bit, float), FLAC, OGG and MP3 are read by librosa through libsndfile, everything
-    else (M4A, MP4, WebM, ...) by PyAV. Channels are averaged; the rate is kept.
+    else (M4A, MP4, WebM, ...) by PyAV. Channels are averaged; the rate is kept. At most an hour.
 
     Raises:
         SilencerError: if the file is missing, holds no sound, or `Speech` refuses what it holds.
     """
     path = Path(path)
-    if not path.is_file():
-        raise SilencerError(f"{path}: no such sound file.")
-    try:
-        channels, rate = _read_with_libsndfile(path) or _read_with_av(path)
-        return Speech(torch.from_numpy(channels.mean(axis=0, dtype=np.float32)), rate)
-    except SilencerError as error:
-        raise SilencerError(f"{path}: {error}") from error
-    except OSError as error:
-        raise SilencerError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    with opened(path, "sound") as file:
+        try:
+            channels, rate = _read_with_libsndfile(file) or _read_with_av(path)
+            return Speech(torch.from_numpy(channels.mean(axis=0, dtype=np.float32)), rate)
+        except SilencerError as error:
+            raise SilencerError(f"{path}: {error}") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # each decoder has its own ways to fail
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise SilencerError(
+                f"{path}: the sound is damaged or cut short ({reason}); get a whole copy."
+            ) from error
 
 
-def _read_with_libsndfile(path: Path) -> tuple[np.ndarray, int] | None:
+def _read_with_libsndfile(file: BinaryIO) -> tuple[np.ndarray, int] | None:
     """float32 `[channels, T]` and rate, or None if libsndfile does not know the format."""
     import librosa
     import soundfile
 
-    with path.open("rb") as file:
-        try:  # an open SoundFile keeps librosa from calling other decoders of its own
-            sound = soundfile.SoundFile(file)
-        except (soundfile.LibsndfileError, TypeError):  # TypeError: a name that ends in .raw
-            return None
-        with sound:
-            waveform, rate = librosa.load(sound, sr=None, mono=False)
+    try:  # an open SoundFile keeps librosa from calling other decoders of its own
+        sound = soundfile.SoundFile(file)
+    except (soundfile.LibsndfileError, TypeError):  # TypeError: a name that ends in .raw
+        return None
+    with sound:
+        _check_length(sound.frames, sound.samplerate, sound.channels)
+        waveform, rate = librosa.load(sound, sr=None, mono=False)
     return np.atleast_2d(waveform), int(rate)
+
+
+def _check_length(samples: int, rate: int, channels: int) -> None:
+    """Refuse what would fill the memory, by what the file's head says."""
+    if samples > LONGEST_SECONDS * rate or samples * channels > MOST_VALUES:
+        raise SilencerError(
+            f"the sound lasts {samples / max(rate, 1) / 60:.0f} minutes with {channels} channels; "
+            f"at most {LONGEST_SECONDS // 60} minutes are read. Cut out the part with the speech."
+        )
 
 
 def _read_with_av(path: Path) -> tuple[np.ndarray, int]:
@@ -127,17 +154,17 @@ def _read_with_av(path: Path) -> tuple[np.ndarray, int]:
     import av
 
     try:
-        with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
+        with av.open(str(path), options=_ONLY_THIS_FILE) as container:
             if not container.streams.audio:
                 raise SilencerError("holds no sound. Give a recording of speech.")
             track = container.streams.audio[0]
             planar = av.AudioResampler(format="fltp")
-            decoded = [
-                part.to_ndarray()
-                for frame in container.decode(track)
-                for part in planar.resample(frame)
-            ]
-            rate = track.rate
+            decoded, samples, rate = [], 0, track.rate
+            for frame in container.decode(track):
+                for part in planar.resample(frame):
+                    decoded.append(part.to_ndarray())
+                    samples += decoded[-1].shape[1]
+                    _check_length(samples, rate, len(decoded[-1]))
     except av.error.FFmpegError as error:
         raise SilencerError(
             f"is not a sound file that can be read ({error.strerror}). "

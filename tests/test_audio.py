@@ -164,7 +164,7 @@ def test_refuses_a_picture(tmp_path):
     from PIL import Image
 
     Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
-    assert "holds no sound" in refusal(tmp_path / "a.png")
+    assert "is not a sound file" in refusal(tmp_path / "a.png")
 
 
 def test_refuses_no_samples(tmp_path):
