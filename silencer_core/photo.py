@@ -128,6 +128,16 @@ def size_in_file(path: str | os.PathLike[str]) -> tuple[int, int]:
         return _opened_picture(file, str(path), lambda picture: picture.size)
 
 
+def protection_in_file(path: str | os.PathLike[str]) -> str | None:
+    """What `protect` wrote about itself into a picture file; None if it did not.
+
+    Raises:
+        SilencerError: as `read_photo`, as far as the file's head tells.
+    """
+    with opened(path, "picture") as file:
+        return _opened_picture(file, str(path), lambda picture: picture.info.get(PROTECTION))
+
+
 def write_photo(photo: Photo, path: str | os.PathLike[str]) -> None:
     """Write an 8-bit PNG with the photo's alpha, colour profile and note of its protection.
 
