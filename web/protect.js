@@ -45,8 +45,9 @@ class Panel {
 
   /** A step of a running protection. */
   step(said) {
-    if (!this.running || said.step <= (this.history.at(-1)?.step ?? 0)) {
-      this.history = [{ step: 0, loss: said.start_loss, validation: null }];
+    const last = this.history.at(-1)?.step ?? 0;
+    if (!this.running || said.step < last) {
+      this.history = [];
       this.pictures.replaceChildren();
       this.live = null;
     }
@@ -56,7 +57,7 @@ class Panel {
     this.bar.hidden = false;
     this.bar.max = said.steps;
     this.bar.value = said.step;
-    const left = said.step < said.steps ? `, ${duration(said.seconds_left)} left` : "";
+    const left = said.step < said.steps ? `, about ${duration(said.seconds_left)} left` : "";
     this.status.textContent = `Step ${said.step} of ${said.steps}${left}`;
     this.list({ remaining: said.remaining, psnr: said.psnr, loss: said.loss });
     this.draw();
