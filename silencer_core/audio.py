@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -110,9 +110,9 @@ def read_speech(path: str | Path) -> Speech:
         SilencerError: if the file is missing, holds no sound, or `Speech` refuses what it holds.
     """
     path = Path(path)
-    with opened(path, "sound") as file:
+    with opened(path, "sound"):
         try:
-            channels, rate = _read_with_libsndfile(file) or _read_with_av(path)
+            channels, rate = _read_with_libsndfile(path) or _read_with_av(path)
             return Speech(torch.from_numpy(channels.mean(axis=0, dtype=np.float32)), rate)
         except SilencerError as error:
             raise SilencerError(f"{path}: {error}") from error
@@ -125,13 +125,13 @@ def read_speech(path: str | Path) -> Speech:
             ) from error
 
 
-def _read_with_libsndfile(file: BinaryIO) -> tuple[np.ndarray, int] | None:
+def _read_with_libsndfile(path: Path) -> tuple[np.ndarray, int] | None:
     """float32 `[channels, T]` and rate, or None if libsndfile does not know the format."""
     import librosa
     import soundfile
 
     try:  # an open SoundFile keeps librosa from calling other decoders of its own
-        sound = soundfile.SoundFile(file)
+        sound = soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, TypeError):  # TypeError: a name that ends in .raw
         return None
     with sound:

@@ -223,7 +223,9 @@ def _too_large(name: str) -> str:
 
 def _photo_from(picture: Image.Image, name: str) -> Photo:
     icc, protection = picture.info.get("icc_profile"), picture.info.get(PROTECTION)
-    ImageOps.exif_transpose(picture, in_place=True)
+    picture.load()  # first, since what is cut short must not be suppressed below
+    with suppress(Exception):  # metadata that cannot be read does not turn the picture
+        ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode in (*_SIXTEEN_BITS, "I", "F"):
         return Photo(_deep_grey(picture, name).expand(3, -1, -1).contiguous())
     alpha = None
