@@ -4,7 +4,7 @@ import { drawn, element, number } from "./dom.js";
 
 const WIDTH = 480;
 const HEIGHT = 170;
-const EDGE = { left: 40, right: 10, top: 8, bottom: 24 };
+const EDGE = { left: 40, right: 18, top: 8, bottom: 24 };
 
 /**
  * Draw lines.

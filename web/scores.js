@@ -15,7 +15,7 @@ export function scoresWidget() {
   return {
     name: "scores",
     root,
-    size: [460, 420],
+    size: [480, 560],
     show(result) {
       root.replaceChildren(
         ...[
@@ -23,6 +23,7 @@ export function scoresWidget() {
           result.plot && lips(result.plot),
           result.grid && grid(result.grid),
           result.figures?.length && figures(result.figures),
+          result.notes?.length && notes(result.notes),
         ].filter(Boolean),
       );
     },
@@ -54,7 +55,7 @@ function grid({ rows, columns, cells }) {
     { class: "note" },
     "How much of the audio's influence is left: 0 ignores the audio, 1 follows it as if unprotected. Columns: the attacker's guidance.",
   );
-  return section("Robustness", element("table", { class: "grid" }, element("thead", {}, head), element("tbody", {}, ...body)), note);
+  return section("Robustness", element("table", { class: "robustness" }, element("thead", {}, head), element("tbody", {}, ...body)), note);
 }
 
 function cell(one) {
@@ -71,10 +72,14 @@ function figures(list) {
       {},
       element("th", { scope: "row", title: meaning }, name),
       element("td", {}, typeof value === "number" ? number(value, 3) : (value ?? "–")),
-      element("td", { class: "meaning" }, [direction, meaning].filter(Boolean).join("; ")),
+      element("td", { class: "meaning" }, [direction && `${direction} is better`, meaning].filter(Boolean).join("; ")),
     ),
   );
   return section("Figures", element("table", { class: "figures" }, element("tbody", {}, ...rows)));
+}
+
+function notes(lines) {
+  return section("Notes", element("ul", {}, ...lines.map((line) => element("li", {}, line))));
 }
 
 function section(title, ...content) {

@@ -3,6 +3,8 @@
 import { element, keepKeys, number } from "./dom.js";
 import { fileUrl } from "./results.js";
 
+const JUMP = 0.2; // seconds apart from which the second video jumps
+const CLOSING = 4; // how much faster it plays per second that it is behind
 const KEYS = [" ", "ArrowLeft", "ArrowRight", "Home", "End"];
 
 export function videosWidget(node) {
@@ -26,8 +28,7 @@ export function videosWidget(node) {
 }
 
 /**
- * Two videos of one length. The first leads and sounds; the second is silent, and is put back in
- * step whenever it is more than a frame away.
+ * Two videos of one length. The first leads and sounds; the second is silent and keeps in step.
  */
 class Player {
   constructor({ before, after, fps = 25, labels = ["unprotected", "protected"] }) {
@@ -77,7 +78,7 @@ class Player {
     for (const name of ["play", "pause", "volumechange"]) leader.addEventListener(name, () => this.say());
     leader.addEventListener("ended", () => {
       follower.pause();
-      this.say();
+      this.seek(leader.duration);
     });
     const step = () => {
       this.align();
@@ -89,11 +90,12 @@ class Player {
     leader.addEventListener("playing", () => follower.play());
   }
 
+  /** Small gaps are closed by playing a little faster or slower, large ones by a jump. */
   align() {
     const { leader, follower } = this;
-    if (!follower.seeking && Math.abs(leader.currentTime - follower.currentTime) > this.frame) {
-      follower.currentTime = leader.currentTime;
-    }
+    const gap = leader.currentTime - follower.currentTime;
+    if (Math.abs(gap) > JUMP && !follower.seeking) follower.currentTime = leader.currentTime;
+    follower.playbackRate = Math.min(1.5, Math.max(0.5, 1 + CLOSING * gap));
   }
 
   async toggle() {
@@ -104,7 +106,7 @@ class Player {
       this.seek(leader.currentTime);
       return;
     }
-    if (leader.ended) this.seek(0);
+    if (leader.ended || leader.currentTime >= leader.duration) this.seek(0);
     await Promise.all([leader.play(), follower.play()]).catch(() => {}); // stopped meanwhile
   }
 

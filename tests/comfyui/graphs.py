@@ -64,7 +64,7 @@ def protect(name: str = "protect", label: str = "", **widgets: Any) -> dict[str,
 
 def attack(name: str, label: str, guidance: float = 0.0) -> dict[str, Any]:
     fixed = {"seed": SEED, "control_after_generate": "fixed", "guidance": guidance}
-    return node(name, "SilencerAttack", label, **fixed)
+    return node(name, "SilencerAttack", label, (300, 460), **fixed)  # room for its preview
 
 
 def score(name: str = "score", label: str = "", **widgets: Any) -> dict[str, Any]:
@@ -96,7 +96,7 @@ and take longer. Protect only photos that you may use."""
         column(
             "Protect",
             protect(preset="fast"),
-            node("save", "SaveImage", filename_prefix="silencer/protected"),
+            node("save", "SaveImage", "", (300, 380), filename_prefix="silencer/protected"),
         ),
         column(
             "Attack both",
@@ -158,12 +158,12 @@ The voices it is made against are not the one it is judged by.
             node("loss", "SilencerNullifyAudioLoss"),
             node("aim", "SilencerAntiPurify", share=0.3, size=(320, 260)),
             node("invert", "SilencerInvertLatent"),
-            node("rebuilt", "PreviewImage", "What the inverted latent gives back"),
+            node("rebuilt", "PreviewImage", "What the inverted latent gives back", (300, 340)),
         ),
         column(
             "Protect",
             protect(preset="balanced", steps=30, latent_steps=10),
-            node("save", "SaveImage", filename_prefix="silencer/two_stage"),
+            node("save", "SaveImage", "", (300, 380), filename_prefix="silencer/two_stage"),
             node("noise", "SilencerNoiseControl", control_after_generate="fixed"),
             speech(2.0),
         ),
@@ -342,7 +342,7 @@ here.
         column(
             "Protect",
             protect(preset="fast"),
-            node("save", "SaveImage", filename_prefix="silencer/handed_over"),
+            node("save", "SaveImage", "", (300, 380), filename_prefix="silencer/handed_over"),
         ),
         column(
             "Another pack's generator goes here",
@@ -353,7 +353,7 @@ here.
         column(
             "Videos",
             node("video", "CreateVideo", fps=25.0),
-            node("save_video", "SaveVideo", filename_prefix="silencer/handed_over"),
+            node("save_video", "SaveVideo", "", (300, 420), filename_prefix="silencer/handed_over"),
             node("videos", "SilencerCompareVideos"),
         ),
     ]
@@ -400,7 +400,7 @@ For very many photos, or several machines, use `silencer batch` on the command l
         ),
         column(
             "Keep",
-            node("save", "SaveImage", size=(360, 400), filename_prefix="silencer/folder/protected"),
+            node("save", "SaveImage", "", (360, 400), filename_prefix="silencer/folder/protected"),
             node("changes", "PreviewImage", "What was changed, amplified", (360, 400)),
             node("report", "PreviewAny", "Report", (360, 300)),
         ),
