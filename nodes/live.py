@@ -36,35 +36,36 @@ class Live:
 
     def __init__(self, node: str, how: Preset, faces: int) -> None:
         self.node, self.bar = node, Bar()
-        self.stages_of_face = 1 + bool(how.latent.steps)
         self.total = faces * (how.descent.steps + how.latent.steps)
         self.history: list[dict[str, float | None]] = []
-        self.stage, self.earlier, self.last_step = 0, 0, 0
-        self.start = self.start_loss = math.nan
+        self.earlier, self.last_step = 0, 0
         self.began, self.shown = time.monotonic(), -math.inf
 
     def __call__(self, state: Progress, seen: Seen) -> None:
-        if state.step <= self.last_step:  # another stage, or another face
-            self.stage, self.earlier = self.stage + 1, self.earlier + self.last_step
-        if state.step == 1 and self.stage % self.stages_of_face == 0:
-            self.start, self.start_loss = state.validation, state.loss
+        if state.step < self.last_step:  # another stage, or another face
+            self.earlier += self.last_step
         self.last_step = state.step
         done = self.earlier + state.step
-        self.history.append(
-            {"step": done, "loss": finite(state.loss), "validation": finite(state.validation)}
-        )
-        spent = time.monotonic() - self.began
-        event = self.history[-1] | {
+        point = {"step": done, "loss": finite(state.loss), "validation": finite(state.validation)}
+        if state.step:
+            self.history.append(point)
+        event = point | {
             "node": self.node,
             "steps": self.total,
-            "start_loss": finite(self.start_loss),
-            "remaining": finite(state.validation / self.start) if self.start else None,
+            "start_loss": self.history[0]["loss"] if self.history else point["loss"],
+            "remaining": finite(state.validation / state.began) if state.began else None,
             "psnr": round(psnr(seen.before, seen.after), 2),
-            "seconds_left": round(spent / done * (self.total - done), 1),
+            "seconds_left": round(self._left(state), 1),
         }
         server = PromptServer.instance
         server.send_sync(EVENT, event | self._pictures(seen, done), server.client_id)
         self.bar(done, self.total)
+
+    def _left(self, state: Progress) -> float:
+        """Seconds, with the stages and faces that follow taking as long as this one."""
+        to_come = state.steps - state.step
+        each = state.left / to_come if to_come else state.seconds / state.steps
+        return each * (self.total - self.earlier - state.step)
 
     def _pictures(self, seen: Seen, done: int) -> dict[str, str | None]:
         now = time.monotonic()

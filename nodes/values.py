@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from silencer_core.errors import SilencerError
 from silencer_core.photo import Photo
 
 if TYPE_CHECKING:
-    from silencer_core.faces import FaceBackend
+    from silencer_core.faces import Face, FaceBackend
     from silencer_core.generators.hallo.config import HalloConfig
     from silencer_core.generators.hallo.generator import Hallo
     from silencer_core.objectives.objective import Objective
@@ -33,6 +33,7 @@ class FoundPhoto:
         photo: at its own size.
         face: counted by size from 0 for the largest; -1 for all of them.
         padding, face_mask, lip_mask: see `find_portrait`.
+        seen: the faces found so far, by the backend that found them.
     """
 
     photo: Photo
@@ -40,26 +41,38 @@ class FoundPhoto:
     padding: float = 0.35
     face_mask: Tensor | None = None
     lip_mask: Tensor | None = None
+    seen: dict[type, list[Face]] = field(default_factory=dict, repr=False)
 
-    def fit(self, config: HalloConfig, backend: FaceBackend | None = None) -> list[Portrait]:
+    def fit(self, config: HalloConfig, backend: FaceBackend) -> list[Portrait]:
         """What a generator of these sizes sees: one portrait, or that of every face."""
         from silencer_core.portrait import find_portrait, find_portraits
 
-        pixels, options = (
-            self.photo.pixels,
-            {
-                "backend": backend,
-                "padding": self.padding,
-                "vae_factor": config.vae_factor,
-                "levels": config.levels,
-            },
-        )
+        options = {
+            "backend": _Once(backend, self.seen),
+            "padding": self.padding,
+            "vae_factor": config.vae_factor,
+            "levels": config.levels,
+        }
+        pixels, size = self.photo.pixels, config.size
         if self.face < 0 and self.face_mask is None:
-            found = find_portraits(pixels, config.size, **options)
+            found = find_portraits(pixels, size, **options)
             if found:
                 return found
         masks = {"face_mask": self.face_mask, "lip_mask": self.lip_mask}
-        return [find_portrait(pixels, config.size, which=max(self.face, 0), **masks, **options)]
+        return [find_portrait(pixels, size, which=max(self.face, 0), **masks, **options)]
+
+
+class _Once(NamedTuple):
+    """A backend that looks for faces where none of its kind did before; it takes a second."""
+
+    backend: FaceBackend
+    seen: dict[type, list[Face]]
+
+    def find(self, photo: Tensor) -> list[Face]:
+        kind = type(self.backend)
+        if kind not in self.seen:
+            self.seen[kind] = self.backend.find(photo)
+        return self.seen[kind]
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,13 +235,14 @@ def amplified(before: Tensor, after: Tensor) -> Tensor:
     return 0.5 + change * (0.5 / change.abs().max().clamp(min=1 / 255))
 
 
-def sizes(generator: LoadedGenerator | None) -> tuple[HalloConfig, FaceBackend | None]:
+def sizes(generator: LoadedGenerator | None) -> tuple[HalloConfig, FaceBackend]:
     """What `FoundPhoto.fit` takes: of the generator, or Hallo's sizes without one."""
     if generator is not None:
         return generator.hallo.config, generator.hallo.faces()
+    from silencer_core.faces import default_backend
     from silencer_core.generators.hallo.config import HalloConfig
 
-    return HalloConfig(), None
+    return HalloConfig(), default_backend()
 
 
 def areas(portraits: list[list[Portrait]], area: Callable[[Portrait], Tensor]) -> Tensor:
