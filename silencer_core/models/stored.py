@@ -147,7 +147,9 @@ def _open_file(path: Path) -> StoredHallo:
     try:
         config = HalloConfig.from_json(metadata[_CONFIG])
         wav2vec_config = json.loads(metadata[_WAV2VEC_CONFIG])
-    except (KeyError, ValueError, TypeError) as error:
+        if not isinstance(wav2vec_config, dict):
+            raise ValueError(f"{_WAV2VEC_CONFIG} is no JSON object")
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise SilencerError(f"{path}: its configuration is damaged ({error}).") from error
     return StoredHallo(
         config=config,

@@ -5,7 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from silencer_core.checks import check_number, check_whole, check_wholes
 from silencer_core.errors import SilencerError
+
+LARGEST = 65_536  # width, number of tokens or blocks, ...
+MOST_LEVELS = 8
+LIMITS = {"layers": 16, "size": 16_384, "fps": 1000, "steps": 1000}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +65,7 @@ class HalloConfig:
             value = getattr(self, field.name)
             if isinstance(value, list):
                 object.__setattr__(self, field.name, tuple(value))
+        self._check_numbers()
         self._divides("channels", self.channels, "heads", self.heads)
         self._divides("channels", self.channels, "groups", self.groups)
         self._divides("channels", self.channels, "motion_heads", self.motion_heads)
@@ -77,6 +83,18 @@ class HalloConfig:
                 f"motion_frames {self.motion_frames} + clip_frames {self.clip_frames} exceed "
                 f"motion_positions {self.motion_positions}: shorten the clip."
             )
+
+    def _check_numbers(self) -> None:
+        """Before anything is built of them: a file could ask for a billion layers."""
+        for field in dataclasses.fields(self):
+            name, value = field.name, getattr(self, field.name)
+            if isinstance(field.default, tuple):
+                check_wholes(name, value, 1, LARGEST, longest=MOST_LEVELS)
+            elif isinstance(field.default, float):
+                check_number(name, value, 0)
+            elif not isinstance(field.default, bool):
+                low = 0 if name in ("audio_margin", "motion_frames") else 1
+                check_whole(name, value, low, LIMITS.get(name, LARGEST))
 
     @staticmethod
     def _divides(name: str, values: tuple[int, ...], by: str, divisor: int) -> None:
@@ -110,7 +128,16 @@ class HalloConfig:
     @classmethod
     def from_json(cls, text: str) -> HalloConfig:
         """The reverse of `to_json`. Unknown names raise a SilencerError that lists them."""
-        values = json.loads(text)
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise SilencerError(
+                f"the generator's configuration is not JSON ({error}); fetch it again."
+            ) from None
+        if not isinstance(values, dict):
+            raise SilencerError(
+                "the generator's configuration is no JSON object of named entries; fetch it again."
+            )
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise SilencerError(
