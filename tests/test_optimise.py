@@ -15,6 +15,7 @@ from silencer_core.optimise.canvas import Canvas
 from silencer_core.optimise.descent import Descent
 from silencer_core.optimise.pgd import pgd
 from silencer_core.portrait import find_portrait
+from silencer_core.scores.mouth import mouth_of
 
 
 @dataclass
@@ -82,6 +83,17 @@ def test_smooth_skin_gets_less(scene):
     assert room[1][flat < 0.2].mean() > 0.7 * room[0][flat < 0.2].mean()
 
 
+def test_the_mouth_gets_more(scene):
+    photo, portrait = scene
+    plain, focused = (
+        Budget(16 / 255, face_only=False, focus=f).allowed(photo, portrait) for f in (0.0, 0.7)
+    )
+    share = (focused / plain)[0]
+    mouth, scale = mouth_of(portrait), portrait.window.height / portrait.size
+    assert share[round(mouth.y * scale), round(mouth.x * scale)] > 0.98
+    assert share[0, 0] == pytest.approx(0.3, abs=0.02)
+
+
 def test_sixteen_bit_values_are_rounded_to_their_nearest(scene):
     photo, portrait = scene
     odd = (photo + 0.4 / 255).clamp(0, 1)
@@ -90,7 +102,9 @@ def test_sixteen_bit_values_are_rounded_to_their_nearest(scene):
     assert torch.equal(low, (window(odd, portrait) * 255).round() / 255)
 
 
-@pytest.mark.parametrize("wrong", [{"linf": 0}, {"linf": 2}, {"linf": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong", [{"linf": 0}, {"linf": 2}, {"linf": float("nan")}, {"focus": 2}, {"reach": 0}]
+)
 def test_impossible_budgets_are_refused(wrong):
     with pytest.raises(SilencerError):
         Budget(**wrong)

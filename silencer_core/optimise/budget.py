@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from silencer_core.errors import SilencerError
+from silencer_core.checks import check_number
 from silencer_core.portrait import Portrait
+from silencer_core.scores.mouth import mouth_of
 
 LEVELS = 255.0
+SMALLEST_CHANGE = 1e-6
 _FLAT = 0.012  # standard deviation around a pixel (of 0..1) at which half of the change is allowed
 
 
@@ -26,18 +27,24 @@ class Budget:
         softness: width of this edge, as a share of the face's height, 0..0.5.
         smooth_skin: 0..1, how much of the change is withheld where the photo is smooth, because
             it shows there most; 0 for the same bound everywhere.
+        focus: 0..1, how much of it is withheld far from the mouth, which is what a generator looks
+            at before it opens it; 0 for the same bound everywhere.
+        reach: standard deviation of what counts as near the mouth, in halves of the face's height.
     """
 
     linf: float = 16 / 255
     face_only: bool = True
     softness: float = 0.1
     smooth_skin: float = 0.0
+    focus: float = 0.0
+    reach: float = 0.5
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.linf) and 0 < self.linf <= 1):
-            raise SilencerError(f"budget: the largest change is {self.linf}; choose 0 to 1.")
-        if not 0 <= self.smooth_skin <= 1:
-            raise SilencerError(f"budget: smooth_skin is {self.smooth_skin}; choose 0 to 1.")
+        check_number("budget: the largest change", self.linf, SMALLEST_CHANGE, 1)
+        check_number("budget: softness", self.softness, 0, 0.5)
+        check_number("budget: smooth_skin", self.smooth_skin, 0, 1)
+        check_number("budget: focus", self.focus, 0, 1)
+        check_number("budget: reach", self.reach, 0.05, 10)
 
     def allowed(self, photo: Tensor, portrait: Portrait) -> Tensor:
         """The largest change of each pixel in the portrait's window.
@@ -55,6 +62,8 @@ class Budget:
             allowed *= portrait.face_mask(self.softness)[:, rows, columns]
         if self.smooth_skin:
             allowed *= 1 - self.smooth_skin * smoothness(pixels.cpu())
+        if self.focus:
+            allowed *= 1 - self.focus * (1 - near_mouth(portrait, self.reach))
         return allowed
 
 
@@ -76,6 +85,20 @@ def bounds_within(pixels: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
     empty = low > high
     low, high = torch.where(empty, nearest, low), torch.where(empty, nearest, high)
     return low / LEVELS, high / LEVELS
+
+
+def near_mouth(portrait: Portrait, reach: float) -> Tensor:
+    """A Gaussian around the mouth, `[1, h, w]` in 0..1 on the portrait's window.
+
+    Args:
+        reach: its standard deviation, in halves of the face's height.
+    """
+    mouth, window = mouth_of(portrait), portrait.window
+    down, across = window.height / portrait.size, window.width / portrait.size
+    deviation = reach * mouth.unit
+    rows = ((torch.arange(window.height) + 0.5) / down - 0.5 - mouth.y) / deviation
+    columns = ((torch.arange(window.width) + 0.5) / across - 0.5 - mouth.x) / deviation
+    return torch.exp(-(rows[:, None].square() + columns.square()) / 2)[None]
 
 
 def smoothness(pixels: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from silencer_core.checks import check_number, check_whole
 from silencer_core.objectives.objective import BoundObjective
 
 from .canvas import Canvas
@@ -39,6 +40,12 @@ class Descent:
     validate_every: int = 10
     patience: int = 0
     validation: int = 3
+
+    def __post_init__(self) -> None:
+        for name, low in (("steps", 0), ("validate_every", 1), ("patience", 0), ("validation", 1)):
+            check_whole(f"descent: {name}", getattr(self, name), low, 1_000_000)
+        for name in ("rate", "last_rate", "momentum", "random_start"):
+            check_number(f"descent: {name}", getattr(self, name), 0, 1)
 
     def share_of_rate(self, step: int) -> float:
         """Of the first steps' size, at a step counted from 0."""
