@@ -8,7 +8,9 @@ from typing import Any
 
 from silencer_core.errors import SilencerError
 
-LARGEST_SEED = 2**63 - 1  # as torch takes them
+LARGEST_SEED = 2**63  # torch takes twice as many, which leaves room to derive others
+
+MOST_WEIGHT = 1e6  # of one term of a loss
 
 
 def check_whole(name: str, value: Any, low: int, high: int) -> None:

@@ -51,13 +51,38 @@ def main() -> None:
     # Threads that spin while they wait stall each other on shared cores: thirty times slower was
     # seen beside two other programs. The OpenMP runtime reads this when torch loads it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):  # names may hold what no encoding has
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SilencerError as error:
-        print(f"silencer: {error}", file=sys.stderr)
+        print(f"silencer: {_one_line(str(error))}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        if os.environ.get("SILENCER_DEBUG"):
+            raise
+        print(f"silencer: {_unexpected(error)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _one_line(message: str) -> str:
+    """Without what could move the cursor: names of files may hold anything."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+
+
+def _unexpected(error: Exception) -> str:
+    """One line about what is nobody's mistake, or ours."""
+    reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    if isinstance(error, OSError):
+        return f"a file could not be used ({reason})."
+    if isinstance(error, MemoryError) or "out of memory" in reason.lower():
+        return f"the memory is not enough ({reason}); use a smaller photo, or close programs."
+    return (
+        f"an error in Silencer itself ({reason}); SILENCER_DEBUG=1 shows where. Please report it."
+    )
 
 
 def _show_version(wanted: bool) -> None:

@@ -25,8 +25,14 @@ def whole(path: Path) -> Iterator[Path]:
         beside.replace(path)
     except OSError as error:
         raise SilencerError(f"{path}: cannot be written ({error.strerror or error})") from error
+    except ValueError as error:
+        if "\0" in str(path):
+            raise SilencerError(f"{str(path)!r}: no file can have this name ({error})") from None
+        raise
     finally:
-        with suppress(OSError):  # such as a name that is too long, of which the error above tells
+        with suppress(
+            OSError, ValueError
+        ):  # such as a name that is too long, of which the error above tells
             beside.unlink(missing_ok=True)
 
 

@@ -167,7 +167,7 @@ class Portrait:
         deviation = softness * self.face_height / 4  # two of them on each side hold the fade
         deviations = [deviation * _SHAPE_SIDE / side for side in (window.height, window.width)]
         soft = gaussian_filter(self.shape.numpy(), deviations, mode="nearest")
-        pixels = _resized(torch.from_numpy(soft)[None], (window.height, window.width))
+        pixels = _resized(torch.from_numpy(soft)[None], (window.height, window.width)).clamp(0, 1)
         return _placed(pixels, window, self.photo_size)
 
 
@@ -377,6 +377,8 @@ def _area(mask: Tensor, photo_size: tuple[int, int], name: str) -> np.ndarray:
             f"{name}: it has shape {list(mask.shape)}, but the photo is [{height}, {width}]; "
             "give a mask of the photo's size"
         )
+    if mask.is_complex() or not mask.isfinite().all():
+        raise SilencerError(f"{name}: some values are not finite real numbers; draw it again")
     area = mask.detach().cpu().float().reshape(photo_size).mul(255).round().clamp(0, 255)
     area = area.to(torch.uint8).numpy()
     if not (area >= 128).any():

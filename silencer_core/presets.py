@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from silencer_core.checks import check_number, check_whole
 from silencer_core.errors import SilencerError
 from silencer_core.objectives.anti_purify import AntiPurify
 from silencer_core.objectives.nullify import NullifyAudio
@@ -28,6 +29,12 @@ class LatentStage:
     inversion_steps: int = 20
     depth: int = 2
     learning_rate: float = 0.02
+
+    def __post_init__(self) -> None:
+        check_whole("latent stage: steps", self.steps, 0, 1_000_000)
+        check_whole("latent stage: inversion_steps", self.inversion_steps, 1, 1000)
+        check_whole("latent stage: depth", self.depth, 0, self.inversion_steps)
+        check_number("latent stage: learning_rate", self.learning_rate, 0, 10)
 
 
 @dataclass(frozen=True)

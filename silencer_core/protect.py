@@ -12,6 +12,7 @@ from torch import Tensor
 
 from silencer_core import __version__
 from silencer_core.audio import Speech
+from silencer_core.checks import check_seed
 from silencer_core.errors import SilencerError
 from silencer_core.faces import FaceBackend
 from silencer_core.generators.hallo.generator import Hallo
@@ -120,6 +121,7 @@ def protect(
     Raises:
         SilencerError: no face and no mask, or settings that cannot be used.
     """
+    check_seed(seed)
     chosen = preset(how) if isinstance(how, str) else how
     speeches = list(audio) if audio is not None else default_voices()
     if not speeches:

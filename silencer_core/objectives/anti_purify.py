@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from silencer_core.audio import DrivingAudio
-from silencer_core.errors import SilencerError
+from silencer_core.checks import MOST_WEIGHT, check_number
 from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.portrait import Portrait
 from silencer_core.purifiers.differentiable import apply, draw
@@ -51,9 +51,9 @@ class AntiPurify:
     keep: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, share in (("share", self.share), ("diffusion", self.diffusion)):
-            if not 0 <= share <= 1:
-                raise SilencerError(f"anti-purification: {name} is {share}; choose 0 to 1.")
+        for name in ("share", "diffusion", "diffusion_time"):
+            check_number(f"anti-purification: {name}", getattr(self, name), 0, 1)
+        check_number("anti-purification: keep", self.keep, 0, MOST_WEIGHT)
         for sequence in self.sequences:
             if sequence != RANDOM:
                 parse(sequence)

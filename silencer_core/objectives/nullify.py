@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from silencer_core.audio import DrivingAudio, Speech, windows
+from silencer_core.checks import MOST_WEIGHT, check_number, check_whole
 from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.denoiser import ReferenceFeatures
 from silencer_core.generators.hallo.generator import Hallo
@@ -63,11 +64,19 @@ class NullifyAudio:
     min_snr: bool = False
 
     def __post_init__(self) -> None:
+        check_whole("nullifying loss: draws", self.draws, 1, 1000)
+        check_whole("nullifying loss: frames", self.frames, 1, 1000)
+        for name in ("static", "silence", "other_voice", "lip", "face"):
+            check_number(f"nullifying loss: {name}", getattr(self, name), 0, MOST_WEIGHT)
+        for name in ("talking", "quiet"):
+            check_number(f"nullifying loss: {name}", getattr(self, name), 0, 1)
         for low, high in self.intervals:
+            check_whole("nullifying loss: a timestep", low, 0, 1000)
+            check_whole("nullifying loss: a timestep", high, 0, 1000)
             if not 0 <= low < high <= 1000:
                 raise SilencerError(f"timesteps {low}..{high}: choose 0 <= low < high <= 1000.")
-        if not self.intervals or self.draws < 1 or self.frames < 1:
-            raise SilencerError("the nullifying loss needs an interval, a draw and a frame.")
+        if not self.intervals:
+            raise SilencerError("the nullifying loss needs an interval of timesteps.")
         if not self.static and not self.silence and not self.other_voice:
             raise SilencerError("all terms of the nullifying loss are 0: nothing to aim at.")
 

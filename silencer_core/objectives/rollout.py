@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from silencer_core.audio import DrivingAudio
+from silencer_core.checks import MOST_WEIGHT, check_number, check_whole
 from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.denoiser import ReferenceFeatures
 from silencer_core.generators.hallo.generator import Hallo
@@ -44,8 +45,14 @@ class NullifyRollout:
     silence: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or not self.guidance:
-            raise SilencerError("the rollout needs at least one step and one guidance.")
+        for name, most in (("steps", 1000), ("draws", 1000), ("frames", 1000)):
+            check_whole(f"rollout: {name}", getattr(self, name), 1, most)
+        for name in ("lip", "static", "silence"):
+            check_number(f"rollout: {name}", getattr(self, name), 0, MOST_WEIGHT)
+        for guidance in self.guidance:
+            check_number("rollout: guidance", guidance, 0, 100)
+        if not self.guidance:
+            raise SilencerError("the rollout needs at least one guidance.")
         if not self.static and not self.silence:
             raise SilencerError("all terms of the rollout are 0: nothing to aim at.")
 

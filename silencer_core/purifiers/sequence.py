@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from silencer_core.checks import check_seed
 from silencer_core.errors import SilencerError
 
 from . import filters
@@ -174,6 +175,7 @@ def purify(
         SilencerError: a sequence that cannot be read, a step that needs a generator where none
             is given, or no face for a generator to work on.
     """
+    check_seed(seed)
     steps = parse(sequence) if isinstance(sequence, str) else sequence
     check_generator(steps, generator)
     picture = filters.to_picture(pixels)

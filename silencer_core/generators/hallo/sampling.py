@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from silencer_core.audio import windows
+from silencer_core.checks import check_seed
 from silencer_core.errors import Cancelled, SilencerError
 
 from .denoiser import Forward, ReferenceFeatures
@@ -71,6 +72,7 @@ def animate(
         if cancelled is not None and cancelled():
             raise Cancelled("animation cancelled")
 
+    check_seed(seed)
     noise_source = torch.Generator().manual_seed(seed)
     condition = generator.condition(portrait)
     portrait_latent = generator.encode(portrait.image[None])
