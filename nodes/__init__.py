@@ -11,6 +11,7 @@ from .attack import Attack
 from .compare import CompareAttacks, ComparePhotos
 from .examples import ExamplePortrait, ExampleSpeech
 from .find import DrivingAudio, FindPortrait
+from .folder import ProtectFolder
 from .invert import InvertLatent
 from .load import LoadGenerator
 from .models import register_folder
@@ -29,6 +30,7 @@ NODES: list[type[io.ComfyNode]] = [
     CombineObjectives,
     BaselineLoss,
     ProtectPortrait,
+    ProtectFolder,
     PurifyImage,
     NoiseControl,
     Attack,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import comfy.model_management
+import comfy.model_management as memory
 import folder_paths
 import torch
 from comfy.utils import ProgressBar
@@ -32,7 +32,8 @@ def work(execute: Callable[..., Any]) -> Callable[..., Any]:
         except SilencerError as error:
             raise SilencerError(f"{cls.SCHEMA.display_name}: {error}") from None
         except Cancelled:
-            raise comfy.model_management.InterruptProcessingException from None
+            memory.interrupt_current_processing(False)  # it was heard
+            raise memory.InterruptProcessingException from None
 
     return run
 
@@ -41,9 +42,13 @@ def work(execute: Callable[..., Any]) -> Callable[..., Any]:
 def stoppable() -> Iterator[None]:
     """Let Cancel act at every layer of every network, on the way forward and backward.
 
-    One step of an optimisation is dozens of network calls and takes seconds on a processor.
+    One step of an optimisation is dozens of network calls and takes seconds on a processor. Raises
+    the library's own `Cancelled`, which nothing there takes for an error.
     """
-    stop = comfy.model_management.throw_exception_if_processing_interrupted
+
+    def stop() -> None:
+        if memory.processing_interrupted():
+            raise Cancelled("cancelled in ComfyUI")
 
     def look(_module: nn.Module, _inputs: Any, output: Any) -> None:
         stop()

@@ -60,7 +60,7 @@ class LoadedGenerator:
     ) -> None:
         from silencer_core.generators import load_generator
 
-        where = located(name, path)
+        self.path = where = located(name, path)
         on = torch.device("cpu") if device == "cpu" else memory.get_torch_device()
         rests = on if device == "cpu" else memory.unet_offload_device()
         self.hallo = load_generator(where, rests, _dtype(dtype, where is None, on))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def chosen_generator(
-    given: LoadedGenerator | None, objective: Aim | None, latent: Inverted | None
+    given: LoadedGenerator | None, objective: Aim | None = None, latent: Inverted | None = None
 ) -> LoadedGenerator:
     """The one generator that everything is for; the built-in one where nothing says otherwise."""
     named = {"generator": given}
@@ -39,11 +39,11 @@ def chosen_generator(
 
 def settings(
     preset: str,
-    steps: int,
-    budget: float,
-    latent_steps: int,
-    objective: Aim | None,
-    latent: Inverted | None,
+    steps: int = 0,
+    budget: float = 0.0,
+    latent_steps: int = 0,
+    objective: Aim | None = None,
+    latent: Inverted | None = None,
 ) -> Preset:
     """The preset, with what was asked for in its place."""
     from silencer_core import presets

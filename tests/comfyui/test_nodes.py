@@ -11,14 +11,17 @@ import pytest
 import torch
 from executor import Executor, node
 from tiny import drawn_photo
+from typer.testing import CliRunner
 
+from silencer_core.cli import app
+from silencer_core.demo import demo_photo
 from silencer_core.photo import Photo, read_photo, write_photo
 
 LONG = {  # by node: what keeps it busy for minutes
     "protect": {"steps": 100_000},
     "attack": {"steps": 1000},
     "invert": {"steps": 1000, "depth": 1000},
-    "purify": {"sequence": ",".join(["sdedit:0.9"] * 2000)},
+    "purify": {"sequence": ",".join(["gridpure:100"] * 100)},
     "score": {"frames": 10_000, "purify": "none"},
 }
 
@@ -420,6 +423,65 @@ def test_cancel_acts_within_a_second(comfy, name):
     stopped = comfy.run(prompt, cancel={"node": name, "value": value})
     assert (stopped["status"], stopped["node"]) == ("interrupted", name)
     assert stopped["seconds_to_stop"] < 1
+
+
+def test_the_graph_gives_what_the_command_line_gives(comfy):
+    photo, protected = comfy.base / "input" / "astronaut.png", comfy.base / "protected.png"
+    write_photo(demo_photo(), photo)
+    prompt = {
+        "image": node("LoadImage", image=photo.name),
+        "protect": node(
+            "SilencerProtectPortrait",
+            portrait=["image", 0],
+            preset="balanced",
+            seed=3,
+            steps=1,
+            budget=0.0,
+            latent_steps=20,
+        ),
+        "save": node("SaveImage", images=["protect", 0], filename_prefix="graph"),
+    }
+    result = comfy.run(prompt)
+    assert result["status"] == "success", result
+    file = comfy.base / "output" / result["ui"]["save"]["images"][0]["filename"]
+    options = ["--preset", "balanced", "--seed", "3", "--steps", "1", "--device", "cpu"]
+    ran = CliRunner().invoke(app, ["protect", str(photo), "-o", str(protected), *options])
+    assert ran.exit_code == 0, ran.output
+    assert torch.equal(read_photo(file).pixels, read_photo(protected).pixels)
+    assert not torch.equal(read_photo(file).pixels, read_photo(photo).pixels)
+
+
+def test_a_folder_is_protected_once(comfy):
+    photos = comfy.base / "input" / "photos"
+    photos.mkdir()
+    write_photo(demo_photo(), photos / "one.png")
+    (photos / "two.png").write_bytes(b"not a picture")
+    folder = node(
+        "SilencerProtectFolder",
+        folder="photos",
+        save_to="protected",
+        preset="fast",
+        seed=0,
+        steps=1,
+        generator=["generator", 0],
+        voices=["voices", 0],
+    )
+    prompt = graph(comfy) | {"folder": folder, "report": keep(comfy, "folder", ["folder", 1])}
+    for protected, skipped in ((1, 0), (0, 1)):
+        result = comfy.run(part(prompt, "report"))
+        assert result["status"] == "success", result
+        report = json.loads((comfy.base / "kept_folder.pt").read_text())
+        assert (report["protected"], report["skipped"]) == (protected, skipped)
+        assert "two.png" in report["failures"][0]
+    assert (comfy.base / "output" / "protected" / "one.png").is_file()
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/tmp/elsewhere", "."])
+def test_results_stay_in_the_output_folder(comfy, name):
+    folder = node("SilencerProtectFolder", folder=".", save_to=name, preset="fast", seed=0, steps=1)
+    result = comfy.run({"folder": folder})
+    assert result["status"] == "error"
+    assert "output folder" in result["message"]
 
 
 def test_unloading_releases_the_generator(comfy, everything):
