@@ -90,6 +90,7 @@ def protect(
     json_file: Json = None,
     count: Annotated[int, typer.Option(min=1, help="Portraits, at most.")] = 20,
     frames: Annotated[int, typer.Option(min=1, help="Video frames per attack.")] = 32,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; not on a GPU.")] = 1,
     generator: Annotated[
         Path | None, typer.Option("-g", "--generator", help="The built-in one if none.")
     ] = None,
@@ -99,7 +100,7 @@ def protect(
     Protects against the package's own voices and attacks with others: those of the folder, or the
     held-out ones that come with the package.
     """
-    from silencer_core.bench_protect import photos_with_a_face, rows, try_presets
+    from silencer_core.bench_protect import Trial, photos_with_a_face, rows, try_presets
     from silencer_core.files import check_folder, write_text
     from silencer_core.generators import load_generator
     from silencer_core.presets import preset
@@ -119,10 +120,10 @@ def protect(
         show("finding faces")
         photos = list(photos_with_a_face(portraits, count, loaded))
         heard = recordings(voices) if voices else held_out_voices()
-        for one in try_presets(
-            loaded, photos, heard, chosen, cleaned, asked, frames=frames, progress=show
-        ):
-            tried.append(one)
+        trial = Trial(loaded, heard, chosen, cleaned, asked, frames)
+        for number, found in enumerate(try_presets(trial, photos, workers), start=1):
+            tried += found
+            show("protecting and attacking", number, len(photos))
             if json_file is not None:  # what is measured is kept, whatever happens next
                 write_text(json_file, json.dumps({"rows": rows(tried)}, indent=2))
     for row in rows(tried):

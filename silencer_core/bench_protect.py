@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import torch
+import torch.multiprocessing as processes
 
 from silencer_core.audio import Speech
 from silencer_core.errors import SilencerError
@@ -54,39 +57,63 @@ def photos_with_a_face(folder: Path, count: int, generator: Hallo) -> Iterator[t
         raise SilencerError(f"{folder}: no picture of a face was found there.")
 
 
-def try_presets(
-    generator: Hallo,
-    photos: Sequence[tuple[str, Photo]],
-    voices: Sequence[Speech],
-    presets: Sequence[Preset],
-    purifiers: Sequence[str],
-    guidances: Sequence[float | None],
-    *,
-    frames: int | None = None,
-    progress: Callable[[str, int, int], None] = lambda doing, done, total: None,
-) -> Iterator[Tried]:
-    """Protect every photo with every preset, against the package's own voices, and attack it.
+@dataclass(frozen=True)
+class Trial:
+    """What every portrait goes through; see `try_presets`."""
 
-    Each portrait is attacked with another of the `voices`, none of which the protection heard.
-    """
-    total = len(photos) * len(presets)
-    for number, (name, photo) in enumerate(photos):
-        for place, chosen in enumerate(presets):
-            progress(f"{chosen.name}: {name}", number * len(presets) + place, total)
-            done = protect(photo, generator, None, chosen, seed=number)
+    generator: Hallo
+    voices: Sequence[Speech]
+    presets: Sequence[Preset]
+    purifiers: Sequence[str]
+    guidances: Sequence[float | None]
+    frames: int | None = None
+
+    def __call__(self, number: int, name: str, photo: Photo) -> list[Tried]:
+        """One portrait with every preset."""
+        tried = []
+        for chosen in self.presets:
+            done = protect(photo, self.generator, None, chosen, seed=number)
             grid = verify(
-                generator,
+                self.generator,
                 photo.pixels,
                 done.photo.pixels,
-                [voices[number % len(voices)]],
-                purifiers,
-                guidances,
+                [self.voices[number % len(self.voices)]],
+                self.purifiers,
+                self.guidances,
                 (ATTACK_SEED + number,),
-                frames=frames,
+                frames=self.frames,
             )
             face = done.report.faces[0]
             seen = face.visibility
-            yield Tried(chosen.name, name, grid, seen.psnr, seen.ssim, face.seconds)
+            tried.append(Tried(chosen.name, name, grid, seen.psnr, seen.ssim, face.seconds))
+        return tried
+
+
+_trial: Trial | None = None
+
+
+def try_presets(
+    trial: Trial, photos: Sequence[tuple[str, Photo]], workers: int = 1
+) -> Iterator[list[Tried]]:
+    """Protect every photo with every preset, against the package's own voices, and attack it.
+
+    Each portrait is attacked with another of the voices, none of which the protection heard.
+
+    Args:
+        workers: forked processes of one thread each; 1 is this process alone.
+    """
+    global _trial
+    _trial = trial
+    jobs = [(number, name, photo) for number, (name, photo) in enumerate(photos)]
+    if workers == 1:
+        yield from map(_try, jobs)
+        return
+    with processes.get_context("fork").Pool(workers, torch.set_num_threads, (1,)) as pool:
+        yield from pool.imap(_try, jobs)
+
+
+def _try(job: tuple[int, str, Photo]) -> list[Tried]:
+    return _trial(*job)
 
 
 def rows(tried: Sequence[Tried]) -> list[dict]:
