@@ -54,20 +54,20 @@ PRESETS = {
         Preset(
             "fast",
             NullifyAudio(draws=1),
-            Budget(10 / 255, smooth_skin=0.5),
+            Budget(12 / 255, focus=0.8),
             Descent(steps=30, rate=2 / 255),
         ),
         Preset(
             "balanced",
-            AntiPurify(NullifyRollout(), share=0.3),
-            Budget(10 / 255, smooth_skin=0.5),
-            Descent(steps=40, rate=2 / 255),
+            AntiPurify(NullifyRollout(), share=0.5),
+            Budget(12 / 255, focus=0.8),
+            Descent(steps=36, rate=2 / 255, validate_every=12),
         ),
         Preset(
             "strong",
-            AntiPurify(NullifyRollout(), share=0.3),
-            Budget(16 / 255),
-            Descent(steps=150, rate=2 / 255),
+            AntiPurify(NullifyRollout(), share=0.6, diffusion=0.25),
+            Budget(16 / 255, focus=0.6),
+            Descent(steps=100, rate=2 / 255, validate_every=20),
         ),
     )
 }
