@@ -12,6 +12,7 @@ from .compare import CompareAttacks, ComparePhotos
 from .examples import ExamplePortrait, ExampleSpeech
 from .find import DrivingAudio, FindPortrait
 from .folder import ProtectFolder
+from .frames import ScoreFrames
 from .invert import InvertLatent
 from .load import LoadGenerator
 from .models import register_folder
@@ -35,6 +36,7 @@ NODES: list[type[io.ComfyNode]] = [
     NoiseControl,
     Attack,
     ScoreProtection,
+    ScoreFrames,
     ComparePhotos,
     CompareAttacks,
     ExamplePortrait,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from silencer_core.audio import Speech
+    from silencer_core.scores.films import Films
     from silencer_core.scores.grid import Grid
     from silencer_core.scores.report import Report
 
@@ -102,6 +103,38 @@ def panel(grid: Grid) -> dict[str, Any]:
             "notes": list(grid.notes),
         }
     )
+
+
+def plot_films(scores: Films, fps: float) -> Tensor:
+    """Mouth openings over time, `[3, H, W]`."""
+    from silencer_core.scores.pictures import plot_openings
+
+    lines = {name: film.openings for name, film in scores.films.items()}
+    return _pixels(plot_openings(scores.asked, lines, round(fps)))
+
+
+def panel_of_films(scores: Films, fps: float) -> dict[str, Any]:
+    """The same panel for videos alone: nothing was tried, so that the grid is empty."""
+    told = scores.as_dict()
+    relative = told["films"]["protected"]["relative"]
+    lines = {name: film["openings"] for name, film in told["films"].items()}
+    times = [i / fps for i in range(len(told["asked"]))]
+    left = "cannot be told" if relative is None else f"is {relative:.0%} of the unprotected"
+    return {
+        "kind": "scores",
+        "verdict": f"mouth gain {left}",
+        "plot": {"times": times, "asked": told["asked"], "control": None} | lines,
+        "grid": {"rows": [], "columns": [], "cells": []},
+        "figures": [
+            {
+                "name": "mouth gain, relative",
+                "value": relative,
+                "direction": "lower",
+                "meaning": "how far the mouth still follows speech; 1 as unprotected, 0 not at all",
+            }
+        ],
+        "notes": [],
+    }
 
 
 def _cell(report: Report) -> dict[str, Any]:

@@ -195,9 +195,9 @@ def speech(audio: dict[str, Any], name: str = "audio") -> Speech:
     return speeches(audio, name)[0]
 
 
-def frames(image: Tensor, name: str) -> list[Tensor]:
-    """The pictures `[3, H, W]` of an IMAGE of any size."""
-    return [one[:3] for one in image.to("cpu", torch.float32, copy=True).movedim(3, 1)]
+def video(image: Tensor) -> Tensor:
+    """The frames of an IMAGE of any size, `[F, 3, H, W]`."""
+    return image.to("cpu", torch.float32, copy=True).movedim(3, 1)[:, :3]
 
 
 # out

@@ -43,7 +43,13 @@ from comfy_execution.utils import get_executing_context  # noqa: E402
 
 import nodes  # noqa: E402
 
-EXTRAS = ("nodes_audio.py", "nodes_video.py", "nodes_mask.py", "nodes_preview_any.py")
+EXTRAS = (
+    "nodes_images.py",
+    "nodes_audio.py",
+    "nodes_video.py",
+    "nodes_mask.py",
+    "nodes_preview_any.py",
+)
 
 
 class Tensor:

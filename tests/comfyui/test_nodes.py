@@ -159,6 +159,14 @@ def graph(comfy, **changes) -> dict:
             audio=["speech", 0],
         ),
         "example": node("SilencerExamplePortrait", portrait="astronaut"),
+        "still": node("RepeatImageBatch", image=["example", 0], amount=3),
+        "films": node(
+            "SilencerScoreFrames",
+            before=["still", 0],
+            after=["still", 0],
+            audio=["speech", 0],
+            fps=25.0,
+        ),
         "noisy example": node(
             "SilencerPurifyImage", image=["example", 0], sequence="noise:0.01", seed=0
         ),
