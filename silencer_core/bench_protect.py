@@ -77,7 +77,7 @@ class Trial:
                 self.generator,
                 photo.pixels,
                 done.photo.pixels,
-                [self.voices[number % len(self.voices)]],
+                [self.voices[(2 * number + k) % len(self.voices)] for k in (0, 1)],
                 self.purifiers,
                 self.guidances,
                 (ATTACK_SEED + number,),
@@ -97,7 +97,7 @@ def try_presets(
 ) -> Iterator[list[Tried]]:
     """Protect every photo with every preset, against the package's own voices, and attack it.
 
-    Each portrait is attacked with another of the voices, none of which the protection heard.
+    Each portrait is attacked with another two of the voices, none of which the protection heard.
 
     Args:
         workers: forked processes of one thread each; 1 is this process alone.

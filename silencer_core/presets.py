@@ -65,9 +65,9 @@ PRESETS = {
         ),
         Preset(
             "strong",
-            AntiPurify(NullifyRollout(), share=0.6, diffusion=0.25),
+            AntiPurify(NullifyRollout(), share=0.6, diffusion=0.2),
             Budget(16 / 255, focus=0.6),
-            Descent(steps=100, rate=2 / 255, validate_every=20),
+            Descent(steps=80, rate=2 / 255, validate_every=20),
         ),
     )
 }
