@@ -3,7 +3,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: demo test test-comfyui slow lint clean
+.PHONY: demo test test-comfyui slow lint audit clean
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -36,6 +36,12 @@ slow: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Known vulnerabilities of what is installed. In an environment of its own: it brings much along.
+audit: .venv/ready
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	.venv/audit/bin/pip-audit --path "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')"
 
 clean:
 	rm -rf .venv
