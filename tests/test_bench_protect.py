@@ -1,0 +1,88 @@
+"""`silencer bench protect`: its keys are a contract, its workers change nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import skimage.data
+import torch
+from PIL import Image
+from tiny import babble, tiny_generator
+from typer.testing import CliRunner
+
+from silencer_core.bench_protect import Trial, rows, try_presets
+from silencer_core.cli import app
+from silencer_core.objectives.nullify import NullifyAudio
+from silencer_core.optimise.budget import Budget
+from silencer_core.optimise.descent import Descent
+from silencer_core.photo import Photo
+from silencer_core.presets import Preset
+
+QUICK = Preset(
+    "quick",
+    NullifyAudio(draws=1, frames=2, talking=0.0),
+    Budget(16 / 255),
+    Descent(steps=1, validation=1),
+)
+
+
+def astronaut() -> Image.Image:
+    return Image.fromarray(skimage.data.astronaut()[:256, 96:352]).resize((160, 160))
+
+
+@pytest.fixture(scope="module")
+def photos():
+    pixels = torch.tensor(list(astronaut().tobytes()), dtype=torch.float32)
+    pixels = pixels.view(160, 160, 3).permute(2, 0, 1) / 255
+    return [("one", Photo(pixels)), ("other", Photo(pixels.flip(-1)))]
+
+
+@pytest.fixture(scope="module")
+def trial():
+    voices = [babble(seed, 0.3) for seed in range(3)]
+    return Trial(tiny_generator(), voices, [QUICK], ["none"], [1.0, None], frames=4)
+
+
+def test_a_row_for_every_preset_clean_up_and_guidance(trial, photos):
+    tried = [one for found in try_presets(trial, photos) for one in found]
+    table = rows(tried)
+    assert [(row["preset"], row["purify"], row["guidance"]) for row in table] == [
+        ("quick", "none", 1.0),
+        ("quick", "none", 2.0),
+    ]
+    for row in table:
+        assert row["portraits"] == 2
+        for name in ("gain_ratio", "window_ratio", "noise_gain_ratio"):
+            assert {"median", "low", "high", "p90"} <= set(row[name])
+        assert {"identity_drop_db", "psnr", "ssim", "seconds"} <= set(row)
+        assert 20 < row["psnr"] < 60
+
+
+def test_workers_find_the_same(trial, photos):
+    alone, together = (
+        rows([one for found in try_presets(trial, photos, workers) for one in found])
+        for workers in (1, 2)
+    )
+    for row in (*alone, *together):
+        row.pop("seconds")
+    assert json.dumps(alone) == json.dumps(together)
+
+
+def test_the_command_writes_what_it_measured(tmp_path, monkeypatch):
+    import silencer_core.generators
+    import silencer_core.presets
+
+    (tmp_path / "photos").mkdir()
+    astronaut().save(tmp_path / "photos" / "a.png")
+    monkeypatch.setattr(silencer_core.generators, "load_generator", lambda path: tiny_generator())
+    monkeypatch.setitem(silencer_core.presets.PRESETS, "quick", QUICK)
+    options = ["--presets", "quick", "--guidance", "1", "--frames", "4", "--purify", "none"]
+    out = tmp_path / "figures.json"
+    done = CliRunner().invoke(
+        app,
+        ["bench", "protect", "--portraits", str(tmp_path / "photos"), "--json", str(out), *options],
+    )
+    assert done.exit_code == 0, done.output
+    assert "quick" in done.output
+    assert len(json.loads(out.read_text())["rows"]) == 1
