@@ -1,4 +1,4 @@
-// Score Protection: the verdict, lips against audio, what clean-ups and guidance leave, figures.
+// Score Protection and Score Frames: the verdict, lips against audio, what clean-ups and guidance leave, figures.
 
 import { chart } from "./chart.js";
 import { element, number } from "./dom.js";
@@ -21,7 +21,7 @@ export function scoresWidget() {
         ...[
           verdict(result.verdict),
           result.plot && lips(result.plot),
-          result.grid && grid(result.grid),
+          result.grid?.rows?.length && grid(result.grid),
           result.figures?.length && figures(result.figures),
           result.notes?.length && notes(result.notes),
         ].filter(Boolean),

@@ -13,6 +13,7 @@ const WIDGETS = {
   SilencerComparePhotos: photosWidget,
   SilencerCompareVideos: videosWidget,
   SilencerScoreProtection: scoresWidget,
+  SilencerScoreFrames: scoresWidget,
 };
 
 function addStyle() {

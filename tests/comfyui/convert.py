@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 ONLY_ON_THE_PAGE = {"MarkdownNote", "Note", "Reroute"}
+MUTED = 2  # a node's mode
 # What the page adds after a seed, and saves, but does not send.
 CONTROL = {"fixed", "randomize", "increment", "decrement"}
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
@@ -14,13 +15,13 @@ def to_prompt(workflow: dict[str, Any], schemas: dict[str, Any]) -> dict[str, An
     """What the page's own graphToPrompt makes of it.
 
     Args:
-        workflow: litegraph's JSON, without subgraphs.
+        workflow: litegraph's JSON, without subgraphs and bypassed nodes.
         schemas: of all nodes in it, as `/object_info` answers.
     """
     sources = {link[0]: [str(link[1]), link[2]] for link in workflow["links"]}
     prompt = {}
     for node in workflow["nodes"]:
-        if node["type"] in ONLY_ON_THE_PAGE:
+        if node["type"] in ONLY_ON_THE_PAGE or node.get("mode") == MUTED:
             continue
         inputs = widget_values(node, schemas[node["type"]])
         for socket in node.get("inputs", []):

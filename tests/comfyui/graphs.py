@@ -21,6 +21,7 @@ def node(name: str, kind: str, label: str = "", size: tuple[int, int] | None = N
         "label": label,
         "size": list(size) if size else None,
         "widgets": widgets,
+        "muted": False,
     }
 
 
@@ -256,7 +257,7 @@ One photo, one budget, one number of steps; only the **objective** differs:
 1. the whole attack, made to ignore the audio,
 2. single predictions, as the paper has it,
 3. both together (*Combine Objectives*),
-4. a published baseline (*Baseline Loss*).
+4. and 5. published protections (*Baseline Loss*).
 
 Each is judged by the same voice, seed and guidance. Compare the *mouth gain, relative*.
 Add more: copy one row.
@@ -266,7 +267,8 @@ Add more: copy one row.
         "whole": "Whole attack",
         "single": "Single predictions",
         "both": "Both together",
-        "baseline": "Baseline",
+        "silencer_1": "Silencer-I",
+        "photoguard": "PhotoGuard",
     }
     columns = [
         column("Photo and voice", note(text, (380, 380)), photo(), generator(), speech()),
@@ -275,7 +277,8 @@ Add more: copy one row.
             node("loss_whole", "SilencerNullifyAudioLoss", look_at="whole attack"),
             node("loss_single", "SilencerNullifyAudioLoss", look_at="single predictions"),
             node("loss_both", "SilencerCombineObjectives"),
-            node("loss_baseline", "SilencerBaselineLoss"),
+            node("loss_silencer_1", "SilencerBaselineLoss", method="Silencer-I as coded"),
+            node("loss_photoguard", "SilencerBaselineLoss", method="PhotoGuard (encoder)"),
         ),
         column(
             "Protect",
@@ -304,7 +307,8 @@ Add more: copy one row.
         ),
     ]
     links = """
-        generator.generator > loss_whole.generator loss_single.generator loss_baseline.generator
+        generator.generator > loss_whole.generator loss_single.generator
+        generator.generator > loss_silencer_1.generator loss_photoguard.generator
         loss_whole.objective > loss_both.objective_1
         loss_single.objective > loss_both.objective_2
         """
@@ -331,7 +335,7 @@ The two nodes in the middle **stand in** for such a generator. Put yours in thei
 
 - its image input: *photo* of Protect Portrait (and of Example Portrait, to compare),
 - its audio input: *speech*,
-- its frames (IMAGE): to *Create Video* and *Compare Attacks*.
+- its frames (IMAGE): to *Create Video*, *Compare Attacks* and *Score Frames*.
 
 A protection is made against one generator. How far it carries to another one is what you find out
 here.
@@ -356,6 +360,7 @@ here.
             node("save_video", "SaveVideo", "", (300, 420), filename_prefix="silencer/handed_over"),
             node("videos", "SilencerCompareVideos"),
         ),
+        column("Scores", node("score", "SilencerScoreFrames", "", (480, 0))),
     ]
     return graph(
         "hand_over_to_another_generator",
@@ -368,6 +373,10 @@ here.
         before.frames > videos.before
         after.frames > videos.after video.images
         after.fps > video.fps
+        before.frames > score.before
+        after.frames > score.after
+        before.fps > score.fps
+        speech.speech > score.audio
         video.VIDEO > save_video.video
         """,
     )
@@ -380,13 +389,19 @@ def folder_of_photos() -> dict[str, Any]:
 Every photo of a batch is protected in turn, each with its own face found anew; the panel counts
 the steps of all of them. The protected photos go to ComfyUI's output folder as PNG, numbered.
 
-Here the batch is the example portrait and its mirror image. For your own photos:
+Here the batch is the example portrait and its mirror image; *Batch Images* joins photos
+of one size.
 
-- **Load Image Dataset from Folder** (a folder in ComfyUI's input folder) takes photos of any
-  sizes and runs what follows once for each;
-- **Batch Images** joins photos of one size.
+**For a whole folder** use the muted node *Protect Folder*: put a folder with photos of any sizes
+into ComfyUI's input folder, write its name into *folder*, select the node and press Ctrl+M.
+What is done is skipped when it runs again. Mute the rest.
 
-For very many photos, or several machines, use `silencer batch` on the command line."""
+For several machines there is `silencer batch` on the command line."""
+    folder = node(
+        "folder", "SilencerProtectFolder", "Protect Folder (muted: Ctrl+M)", preset="fast"
+    )
+    folder["widgets"] |= {"control_after_generate": "fixed"}
+    folder["muted"] = True
     columns = [
         column(
             "Photos",
@@ -396,7 +411,11 @@ For very many photos, or several machines, use `silencer batch` on the command l
             node("batch", "ImageBatch"),
         ),
         column(
-            "Protect", generator(), node("portrait", "SilencerFindPortrait"), protect(preset="fast")
+            "Protect",
+            generator(),
+            node("portrait", "SilencerFindPortrait"),
+            protect(preset="fast"),
+            folder,
         ),
         column(
             "Keep",

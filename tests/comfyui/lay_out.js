@@ -12,12 +12,13 @@
   let x = 0;
   let number = 0;
 
-  function place({ name, type, label, widgets, size }, y) {
+  function place({ name, type, label, widgets, size, muted }, y) {
     const node = LiteGraph.createNode(type);
     if (!node) throw new Error(`no such node: ${type}`);
     node.id = ++number;
     app.graph.add(node);
     if (label) node.title = label;
+    if (muted) node.mode = LiteGraph.NEVER;
     for (const [key, value] of Object.entries(widgets)) {
       const widget = node.widgets.find((one) => one.name === key);
       if (!widget) throw new Error(`${type} has no widget ${key}`);
@@ -54,6 +55,9 @@
     const link = slot >= 0 && target >= 0 && made[from].connect(slot, made[to], target);
     if (!link) throw new Error(`cannot link ${from}.${output} to ${to}.${input}`);
   }
-  app.graph.extra = { ...app.graph.extra, ds: { scale: 0.6, offset: [120, 200] } };
+  const bottom = Math.max(...app.graph.nodes.map((node) => node.pos[1] + node.size[1]));
+  const scale = Math.min(1, 1450 / x, 860 / (bottom + 130));
+  app.canvas.ds.scale = scale;
+  app.canvas.ds.offset = [90 / scale, 90 / scale + 130];
   app.canvas.setDirty(true, true);
 }

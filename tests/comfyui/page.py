@@ -18,6 +18,29 @@ LOADED_MS = 180_000
 # A fresh user is greeted by dialogs, which would cover the graph.
 SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingNodesWarning": True}
 
+# Take {kind of node: {widget: value}}.
+SET_WIDGETS = """kinds => {
+  for (const node of window.app.graph.nodes)
+    for (const [name, value] of Object.entries(kinds[node.type] ?? {})) {
+      const widget = node.widgets.find(one => one.name === name);
+      if (widget) widget.value = value;
+    }
+}"""
+
+# The same as small.fewer does to prompts: sharpen what is scored as protected.
+SHARPEN = """() => {
+  const { app, LiteGraph } = window;
+  for (const score of app.graph.nodes.filter(one => one.type === 'SilencerScoreProtection')) {
+    const slot = score.inputs.findIndex(one => one.name === 'after');
+    const source = score.getInputNode(slot);
+    const link = score.getInputLink(slot);
+    const sharpen = LiteGraph.createNode('ImageSharpen');
+    app.graph.add(sharpen);
+    source.connect(link.origin_slot, sharpen, 0);
+    sharpen.connect(0, score, slot);
+  }
+}"""
+
 
 def chromium() -> str | None:
     """The browser, or None where there is none."""
@@ -50,7 +73,7 @@ class Graph:
         self.said: list[str] = []
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.said.append(f"exception: {error}"))
-        self.page.goto(server.url)
+        self.page.goto(server.url, timeout=LOADED_MS)
         self.ready()
 
     def _console(self, message: ConsoleMessage) -> None:

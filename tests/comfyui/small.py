@@ -12,7 +12,7 @@ WORKFLOWS = sorted((PACK / "workflows").glob("*.json"))
 FEW = {
     "SilencerExampleSpeech": {"seconds": 0.64},  # one clip
     "SilencerProtectPortrait": {"preset": "fast", "steps": 1, "latent_steps": 1},
-    "SilencerNullifyAudioLoss": {"look_at": "single predictions", "frames": 1},
+    "SilencerNullifyAudioLoss": {"frames": 1, "denoising_steps": 1},
     "SilencerInvertLatent": {"steps": 20, "depth": 1},
     "SilencerAttack": {"steps": 1, "guidance": 1.0},
     "SilencerScoreProtection": {
@@ -22,6 +22,7 @@ FEW = {
         "controls": False,
     },
 }
+SHARPEN = {"sharpen_radius": 1, "sigma": 1.0, "alpha": 1.0}
 
 
 def workflow(name: str) -> dict[str, Any]:
@@ -30,10 +31,18 @@ def workflow(name: str) -> dict[str, Any]:
 
 
 def fewer(prompt: dict[str, Any]) -> dict[str, Any]:
-    """The same prompt with `FEW` in the place of what it has; links stay."""
+    """The same prompt with `FEW` in the place of what it has; links stay.
+
+    One step may find nothing better than the untouched photo, and Score Protection refuses two
+    equal photos; so the one that it is given as protected is sharpened first.
+    """
     reduced = deepcopy(prompt)
-    for node in reduced.values():
+    for id, node in prompt.items():
         for name, value in FEW.get(node["class_type"], {}).items():
             if not isinstance(node["inputs"].get(name), list):
-                node["inputs"][name] = value
+                reduced[id]["inputs"][name] = value
+        if node["class_type"] == "SilencerScoreProtection":
+            sharpened = {"image": node["inputs"]["after"], **SHARPEN}
+            reduced[f"{id}-sharpened"] = {"class_type": "ImageSharpen", "inputs": sharpened}
+            reduced[id]["inputs"]["after"] = [f"{id}-sharpened", 0]
     return reduced

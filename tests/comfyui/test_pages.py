@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from convert import to_prompt
 from install import front_end
-from page import SETTINGS, Graph, browser, chromium
+from page import SET_WIDGETS, SETTINGS, SHARPEN, Graph, browser, chromium
 from PIL import Image, ImageStat
 from server import Server
 from small import FEW, WORKFLOWS, workflow
@@ -57,7 +57,8 @@ def graph(request, chrome, tmp_path_factory) -> Iterator[Graph]:
     opened = Graph(chrome, server)
     opened.server = server
     opened.open(workflow("quick_protect"))
-    opened.do(SET, FEW)
+    opened.do(SET_WIDGETS, FEW)
+    opened.do(SHARPEN)
     opened.queue()
     opened.idle(900)
     opened.page.wait_for_selector(".silencer .verdict", timeout=30_000)
@@ -66,11 +67,6 @@ def graph(request, chrome, tmp_path_factory) -> Iterator[Graph]:
     server.stop()
 
 
-SET = """few => {
-  for (const node of window.app.graph.nodes)
-    for (const [name, value] of Object.entries(few[node.type] ?? {}))
-      node.widgets.find(widget => widget.name === name).value = value;
-}"""
 SYNC = "() => [...document.querySelectorAll('.silencer video')].map(one => one.currentTime)"
 
 
