@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("silencer_core/generators/mini/MODEL_CARD.md",)
+DOCUMENTS = ("silencer_core/generators/mini/MODEL_CARD.md", "docs/evidence.md")
 TABLE = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 MINI = (
@@ -26,6 +26,7 @@ MINI = (
     ("recordings of real speech on photographs: sync", "recordings.sync"),
     ("another voice's openings: correlation", "shuffled"),
     ("motion with silence / with speech", "silence_ratio"),
+    ("motion of the lips with the mouth covered / seen", "covered_ratio"),
     ("change across clip borders / elsewhere, photographs", "photos.border_ratio"),
     ("autoencoder on photographs: PSNR, dB", "vae_psnr"),
     ("autoencoder on photographs: SSIM", "vae_ssim"),
@@ -35,6 +36,33 @@ MINI = (
 
 
 def table(figures: dict) -> str:
+    """Of whichever command wrote the figures."""
+    return protections(figures["rows"]) if "rows" in figures else generator(figures)
+
+
+def protections(rows: list[dict]) -> str:
+    """A row per preset, clean-up and guidance: medians with 95 % intervals, and percentiles."""
+    lines = [
+        "| preset | clean-up | guidance | gain left | 90th percentile | wide window left | "
+        "noise keeps | identity lost, dB | PSNR, dB | SSIM | seconds |",
+        "|" + "---|" * 11,
+    ]
+    for row in rows:
+        gain, window, noise = (row[f"{k}_ratio"] for k in ("gain", "window", "noise_gain"))
+        lines.append(
+            f"| {row['preset']} | {row['purify']} | {row['guidance']:g} | {_span(gain)} "
+            f"| {gain['p90']:.2f} | {_span(window)} | {_span(noise)} "
+            f"| {row['identity_drop_db']:.2f} | {row['psnr']:.1f} | {row['ssim']:.3f} "
+            f"| {row['seconds']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _span(figure: dict) -> str:
+    return f"{figure['median']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+
+
+def generator(figures: dict) -> str:
     """Rows of name, median, interval and count."""
     lines = ["| | median | 95 % interval | n |", "|---|---|---|---|"]
     for title, place in MINI:

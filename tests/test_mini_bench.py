@@ -137,7 +137,7 @@ def test_command_writes_every_figure(tmp_path, monkeypatch):
     for group in ("rendered", "photos", "recordings"):
         for name in ("sync", "gain", "identity_psnr"):
             assert figures[group][name]["low"] <= figures[group][name]["high"]
-    for name in ("meter_r", "shuffled", "silence_ratio", "vae_psnr", "vae_ssim"):
+    for name in ("meter_r", "shuffled", "silence_ratio", "covered_ratio", "vae_psnr", "vae_ssim"):
         assert np.isfinite(figures[name]["median"])
     assert figures["seconds_16_frames"] > 0
     assert figures["seconds_step"] > 0

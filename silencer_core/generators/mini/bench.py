@@ -24,9 +24,10 @@ from silencer_core.scores.intervals import RESAMPLES, Interval, interval
 from .looks import random_look
 from .mel import RATE, mouth_opening
 from .meter import MouthMeter, mouth_windows
+from .naturals import Naturals
 from .portraits import draw
 from .sheets import save_talking
-from .subjects import HELD_OUT_SEED, Subject, outside_the_mouth
+from .subjects import HELD_OUT_SEED, Subject, behind_cover, outside_the_mouth
 
 FRAMES = 48  # three clips
 BEGIN = 10  # frames of a recording that are left out at its beginning
@@ -232,6 +233,25 @@ def autoencoding(generator: Hallo, subjects: Sequence[Subject]) -> tuple[Interva
     return interval(psnr), interval(ssim)
 
 
+def covered_ratio(
+    generator: Hallo, meter: MouthMeter, subjects: Sequence[Subject], voices: Sequence[Speech]
+) -> Interval:
+    """How much speech moves the lips' place when something covers the mouth, over how much it does
+    when nothing does; with the same voice, noise and regions. 0 = the portrait is looked at."""
+    naturals = Naturals(generator.config.size)
+
+    def motion(subject: Subject, speech: Speech) -> float:
+        frames = take(generator, meter, subject, speech, frames=generator.config.clip_frames).frames
+        rows, columns = subject.mouth.lips(frames.shape[-1])
+        return frames[..., rows, columns].std(0).square().mean().sqrt().item()
+
+    ratios = []
+    for number, (subject, speech) in enumerate(zip(subjects, itertools.cycle(voices))):
+        behind = behind_cover(subject, naturals, HELD_OUT_SEED + number)
+        ratios.append(motion(behind, speech) / motion(subject, speech))
+    return interval(ratios)
+
+
 def seconds_per_clip(generator: Hallo, subject: Subject, speech: Speech) -> float:
     """To make 16 frames at the generator's own steps and guidance, the face known; least of 3."""
     heard = generator.drive(excerpt(speech, 16)[0])
@@ -306,6 +326,8 @@ def measure(
     people = material.photos or material.drawn
     psnr, ssim = autoencoding(generator, people)
     figures |= {"vae_psnr": dataclasses.asdict(psnr), "vae_ssim": dataclasses.asdict(ssim)}
+    covered = covered_ratio(generator, meter, people[:20], material.voices)
+    figures["covered_ratio"] = dataclasses.asdict(covered)
     agreement = meter_agreement(meter, generator.config.size, 48)
     figures["meter_r"] = dataclasses.asdict(agreement)
     figures["seconds_16_frames"] = seconds_per_clip(generator, people[0], material.voices[0])

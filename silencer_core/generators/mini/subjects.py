@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,9 @@ from silencer_core.portrait import IDENTITY_SIZE, Portrait, Window, find_portrai
 from silencer_core.scores.mouth import Mouth, mouth_of
 
 from .cast import face_and_lips
+from .covers import cover_mouth
 from .looks import random_look
+from .naturals import Naturals
 from .photographs import Shot
 from .portraits import draw
 
@@ -32,6 +34,15 @@ class Subject:
     name: str
     portrait: Portrait
     mouth: Mouth
+
+
+def behind_cover(subject: Subject, naturals: Naturals, seed: int) -> Subject:
+    """The same with the mouth covered by something; regions and all else as before."""
+    portrait, mouth = subject.portrait, subject.mouth
+    nowhere = (0.0, 0.0, 0.0, 0.0)
+    shot = Shot(portrait.image[None] / 2 + 0.5, (mouth.x, mouth.y), mouth.unit, nowhere, nowhere)
+    image = cover_mouth(shot, naturals, seed).frames[0] * 2 - 1
+    return replace(subject, portrait=replace(portrait, image=image))
 
 
 def drawn_subjects(count: int, config: HalloConfig) -> Iterator[Subject]:
