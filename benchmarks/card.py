@@ -43,14 +43,15 @@ def table(figures: dict) -> str:
 def protections(rows: list[dict]) -> str:
     """A row per preset, clean-up and guidance: medians with 95 % intervals, and percentiles."""
     lines = [
-        "| preset | clean-up | guidance | gain left | 90th percentile | wide window left | "
-        "noise keeps | identity lost, dB | PSNR, dB | SSIM | seconds |",
-        "|" + "---|" * 11,
+        "| preset | clean-up | guidance | portraits | gain left | 90th percentile | "
+        "wide window left | noise keeps | identity lost, dB | PSNR, dB | SSIM | seconds |",
+        "|" + "---|" * 12,
     ]
     for row in rows:
         gain, window, noise = (row[f"{k}_ratio"] for k in ("gain", "window", "noise_gain"))
         lines.append(
-            f"| {row['preset']} | {row['purify']} | {row['guidance']:g} | {_span(gain)} "
+            f"| {row['preset']} | {row['purify']} | {row['guidance']:g} "
+            f"| {row['portraits']} | {_span(gain)} "
             f"| {gain['p90']:.2f} | {_span(window)} | {_span(noise)} "
             f"| {row['identity_drop_db']:.2f} | {row['psnr']:.1f} | {row['ssim']:.3f} "
             f"| {row['seconds']:.0f} |"
