@@ -41,6 +41,16 @@ SHARPEN = """() => {
   }
 }"""
 
+FIT = """() => {
+  const { app } = window;
+  const right = Math.max(...app.graph.nodes.map(node => node.pos[0] + node.size[0]));
+  const bottom = Math.max(...app.graph.nodes.map(node => node.pos[1] + node.size[1]));
+  const scale = Math.min(1, 1450 / right, 860 / (bottom + 130));
+  app.canvas.ds.scale = scale;
+  app.canvas.ds.offset = [90 / scale, 90 / scale + 130];
+  app.canvas.setDirty(true, true);
+}"""
+
 
 def chromium() -> str | None:
     """The browser, or None where there is none."""
@@ -89,8 +99,9 @@ class Graph:
 
     def reload(self) -> None:
         """As a user does with F5."""
-        self.page.reload()
+        self.page.reload(timeout=LOADED_MS)
         self.ready()
+        self.fit()
 
     def do(self, script: str, argument: Any = None) -> Any:
         """Run a function in the page."""
@@ -99,6 +110,12 @@ class Graph:
     def open(self, workflow: dict[str, Any]) -> None:
         """Load a workflow as a file dropped on the page is."""
         self.do("workflow => window.app.loadGraphData(workflow)", workflow)
+        self.page.wait_for_timeout(500)
+        self.fit()
+
+    def fit(self) -> None:
+        """Show the whole graph; what is out of sight has no widgets on the page."""
+        self.do(FIT)
         self.page.wait_for_timeout(500)
 
     def prompt(self) -> dict[str, Any]:
@@ -114,8 +131,9 @@ class Graph:
         return json.loads(self.do(script, part))
 
     def queue(self) -> None:
-        """Press Run."""
+        """Press Run, and wait until the server has it."""
         self.do("() => window.app.queuePrompt(0, 1)")
+        self.page.wait_for_timeout(2000)
 
     def idle(self, seconds: float = 300) -> None:
         """Wait until nothing runs and nothing waits."""

@@ -60,8 +60,9 @@ def graph(request, chrome, tmp_path_factory) -> Iterator[Graph]:
     opened.do(SET_WIDGETS, FEW)
     opened.do(SHARPEN)
     opened.queue()
-    opened.idle(900)
-    opened.page.wait_for_selector(".silencer .verdict", timeout=30_000)
+    opened.page.wait_for_selector(".silencer .verdict", state="attached", timeout=400_000)
+    opened.idle(400)
+    opened.fit()
     yield opened
     opened.close()
     server.stop()
@@ -191,7 +192,7 @@ def test_help_page_opens(graph):
 
 def test_results_are_there_again_after_a_reload(graph):
     graph.reload()
-    graph.page.wait_for_selector(".silencer .verdict", timeout=30_000)
+    graph.page.wait_for_selector(".silencer .verdict", state="attached", timeout=30_000)
     for selector in (".slider img", ".player video", ".verdict", ".panel .chart"):
         assert graph.page.locator(f".silencer {selector}, .silencer{selector}").count(), selector
 
@@ -202,7 +203,7 @@ def test_results_are_found_in_the_history_too(graph):
     for node in saved["nodes"]:
         node["properties"].pop("silencer", None)
     graph.open(saved)
-    graph.page.wait_for_selector(".silencer .verdict", timeout=30_000)
+    graph.page.wait_for_selector(".silencer .verdict", state="attached", timeout=30_000)
 
 
 def test_results_are_no_inputs(graph):
