@@ -55,7 +55,7 @@ EXTRAS = (
 class Tensor:
     """Gives a tensor from a file, as made by a node: an inference tensor."""
 
-    RETURN_TYPES = ("IMAGE", "MASK")
+    RETURN_TYPES = ("IMAGE", "MASK", "AUDIO")
     FUNCTION = "run"
 
     @classmethod
@@ -64,7 +64,7 @@ class Tensor:
 
     def run(self, path: str):
         kept = torch.load(path, weights_only=True).clone()
-        return kept, kept
+        return kept, kept, {"waveform": kept, "sample_rate": 22_050}
 
 
 class Keep:
@@ -168,6 +168,24 @@ def free(reset: bool = False) -> dict[str, Any]:
     return {"was": registered, "registered": len(memory.current_loaded_models), "alive": alive}
 
 
+def moved() -> dict[str, bool]:
+    """What becomes of weights that the host moves in inference mode, and of them when woken."""
+    models = sys.modules[str(PACK).replace(".", "_x_") + ".nodes.models"]
+    with torch.inference_mode(False):
+        generator = models.LoadedGenerator("tiny", dtype="float32")
+    with torch.inference_mode():
+        generator.patcher.model.to(torch.float64).to(torch.float32)
+    weights = generator.hallo.net.state_dict(keep_vars=True)
+    asleep = all(one.is_inference() for one in weights.values())
+    with torch.inference_mode(False):
+        hallo = generator.ready()
+        image = torch.zeros(1, 3, hallo.config.size, hallo.config.size, requires_grad=True)
+        latent = hallo.encode(image)
+        hallo.reference_features(latent, hallo.net.imageproj(torch.zeros(1, 512)))
+        latent.sum().backward()
+    return {"asleep": asleep, "gradient": bool(image.grad.any())}
+
+
 def without(package: str) -> dict[str, Any]:
     """The nodes that the pack gives where a package is not installed."""
     found, pack = importlib.util.find_spec, sys.modules[str(PACK).replace(".", "_x_")]
@@ -216,7 +234,7 @@ comfy.utils.set_progress_bar_global_hook(progress)
 EXECUTOR = execution.PromptExecutor(
     RECORDER, cache_type=execution.CacheType.CLASSIC, cache_args={"lru": 0, "ram": 0}
 )
-KNOWN = {function.__name__: function for function in (run, schemas, free, without)}
+KNOWN = {function.__name__: function for function in (run, schemas, free, moved, without)}
 for line in sys.stdin:
     wanted = json.loads(line)
     answer(KNOWN[wanted.pop("do")](**wanted))

@@ -501,6 +501,24 @@ def test_unloading_releases_the_generator(comfy, everything):
     assert comfy.ask("free", reset=True)["alive"] == 0
 
 
+def test_gradients_pass_through_weights_that_the_host_moved(comfy):
+    assert comfy.ask("moved") == {"asleep": True, "gradient": True}
+
+
+def test_stereo_and_batches_of_sound_are_several_recordings(comfy):
+    waveform = 0.1 * torch.randn(2, 2, 11_025, generator=torch.Generator().manual_seed(0))
+    prompt = graph(comfy)
+    prompt["speech"] = node("TestTensor", path=tensor(comfy, "sound", waveform))
+    prompt["voices"] = node("SilencerDrivingAudio", audio=["speech", 2], audio_2=["speech", 2])
+    prompt["attack"]["inputs"]["audio"] = ["speech", 2]
+    prompt["keep voices"] = keep(comfy, "voices", ["voices", 0])
+    result = comfy.run(part(prompt, "keep voices", "keep frames", "keep sound"))
+    assert result["status"] == "success", result
+    assert len(json.loads((comfy.base / "kept_voices.pt").read_text())) == 4
+    assert len(kept(comfy, "frames")) == 13
+    assert kept(comfy, "sound").shape == (1, 1, 11_025)
+
+
 def test_a_missing_package_is_said_plainly(comfy):
     said = comfy.ask("without", package="diffusers")
     assert said["nodes"] == ["SilencerMissing"]
