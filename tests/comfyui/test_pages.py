@@ -193,7 +193,7 @@ def test_help_page_opens(graph):
 def test_results_are_there_again_after_a_reload(graph):
     graph.reload()
     graph.page.wait_for_selector(".silencer .verdict", state="attached", timeout=30_000)
-    for selector in (".slider img", ".player video", ".verdict", ".panel .chart"):
+    for selector in (".slider img", ".player video", ".verdict", ".panel dd"):
         assert graph.page.locator(f".silencer {selector}, .silencer{selector}").count(), selector
 
 
