@@ -135,9 +135,18 @@ def _read_with_libsndfile(path: Path) -> tuple[np.ndarray, int] | None:
     except (soundfile.LibsndfileError, TypeError):  # TypeError: a name that ends in .raw
         return None
     with sound:
+        if sound.format == "MP3" and not _begins_like_mp3(path):
+            return None  # guessed from the name, or from a sync word somewhere inside
         _check_length(sound.frames, sound.samplerate, sound.channels)
         waveform, rate = librosa.load(sound, sr=None, mono=False)
     return np.atleast_2d(waveform), int(rate)
+
+
+def _begins_like_mp3(path: Path) -> bool:
+    """Whether a tag or a frame of an MP3 comes first."""
+    with path.open("rb") as file:
+        head = file.read(3)
+    return head == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
 
 
 def _check_length(samples: int, rate: int, channels: int) -> None:
