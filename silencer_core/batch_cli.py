@@ -131,6 +131,9 @@ def _tell(summary: Summary, output: Path) -> None:
         f"{output}: {summary.protected} protected, {summary.skipped} were done already, "
         f"{len(summary.failures)} failed, in {_time(summary.seconds)}"
     )
+    if summary.protected:
+        each = summary.worker_seconds / summary.protected
+        print(f"{each:.2f} s of one worker per photo")
     notes = [
         (found.others, "files that are not named like photos were left alone"),
         (len(found.links), "linked folders were not entered"),

@@ -59,7 +59,7 @@ class ToyWorker:
         note = PngImagePlugin.PngInfo()
         note.add_text("Silencer", "toy")  # not imported: torch would come with it
         picture.save(png, format="PNG", pnginfo=note)
-        return Done(png.getvalue(), {"toy": True}, None, self.recipe.seconds)
+        return Done(png.getvalue(), {"toy": True}, None, self.recipe.seconds, 0.0)
 
 
 def toy_crew(recipe: ToyRecipe, size: int):

@@ -21,7 +21,7 @@ from .worker import Outcome, Task, Worker
 if TYPE_CHECKING:
     from .recipe import Recipe
 
-_ONE_THREAD = {
+ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -72,7 +72,7 @@ class LocalCrew:
         process = self._context.Process(
             target=_work, args=(theirs, self.worker, self.recipe, device), daemon=True
         )
-        with _environment(_ONE_THREAD):
+        with _environment(ONE_THREAD):
             process.start()
         theirs.close()
         return _Member(process, ours)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from silencer_core.errors import SilencerError
 
 from .dispatch import Lost, Message, Ready, Unusable
+from .local import ONE_THREAD, MakeWorker
+from .manifest import fingerprint
 from .worker import Outcome, Task, Worker
 
 if TYPE_CHECKING:
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def ray_crew(recipe: Recipe, address: str, jobs: int | None = None) -> Iterator[RayCrew]:
+def ray_crew(
+    recipe: Recipe, address: str, jobs: int | None = None, worker: MakeWorker = Worker
+) -> Iterator[RayCrew]:
     """Workers on a cluster, connected to for as long as the context lasts.
 
     Each worker claims one GPU where the cluster has any (unless the recipe's device is "cpu"),
@@ -29,6 +34,7 @@ def ray_crew(recipe: Recipe, address: str, jobs: int | None = None) -> Iterator[
             machine, with the same content; the built-in one is part of the package.
         address: "host:port" or "auto" for a running cluster; "local" starts one here.
         jobs: how many; by default as many as the cluster has GPUs or cores.
+        worker: makes a worker of recipe and device; for tests.
 
     Raises:
         SilencerError: Ray is not installed, or there is no cluster.
@@ -56,7 +62,7 @@ def ray_crew(recipe: Recipe, address: str, jobs: int | None = None) -> Iterator[
                 "`ray start --head`, or give --ray local."
             ) from error
     try:
-        yield RayCrew(recipe, jobs)
+        yield RayCrew(recipe, jobs, worker)
     finally:
         if not joined:
             ray.shutdown()
@@ -71,26 +77,23 @@ class _Member:
 class RayCrew:
     """See `dispatch.Crew`; Ray is connected already."""
 
-    def __init__(self, recipe: Recipe, jobs: int | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, jobs: int | None = None, worker: MakeWorker = Worker
+    ) -> None:
         import ray
-
-        from .recipe import digest_of_generator
 
         resources = ray.cluster_resources()
         gpus = 0 if recipe.device == "cpu" else int(resources.get("GPU", 0))
         self.size = jobs or gpus or max(1, int(resources.get("CPU", 1)))
         self._needs = {"num_cpus": 1, "num_gpus": 1 if gpus else 0}
         self._recipe = ray.put(recipe)
-        self._digest = digest_of_generator(recipe.generator)
+        self._make, self._fingerprint = worker, fingerprint(recipe.settings())
         self._actor = ray.remote(_Actor)
 
     def hire(self) -> _Member:
         """Start an actor; it waits where the cluster has no room for it yet."""
-        one_thread = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-        actor = self._actor.options(
-            **self._needs, max_restarts=0, runtime_env={"env_vars": one_thread}
-        ).remote()
-        return _Member(actor, actor.load.remote(self._recipe, self._digest))
+        actor = self._actor.options(**self._needs, max_restarts=0).remote()
+        return _Member(actor, actor.load.remote(self._make, self._recipe, self._fingerprint))
 
     def give(self, member: _Member, task: Task) -> None:
         """Send a task."""
@@ -126,22 +129,18 @@ class RayCrew:
 class _Actor:
     """A worker on a machine of the cluster."""
 
-    def load(self, recipe: Recipe, digest: str) -> Message:
-        import torch
-
-        from .recipe import digest_of_generator
-
-        torch.set_num_threads(1)
+    def load(self, make: MakeWorker, recipe: Recipe, expected: str) -> Message:
+        os.environ.update(ONE_THREAD)  # before torch is loaded
+        machine = platform.node()
         try:
-            if (found := digest_of_generator(recipe.generator)) != digest:
+            if fingerprint(recipe.settings()) != expected:
                 return Unusable(
-                    f"{recipe.generator or 'the built-in generator'}: on {os.uname().nodename} "
-                    f"its files have the digest {found[:12]}, where the batch was started "
-                    f"{digest[:12]}; install the same version and the same files everywhere."
+                    f"on {machine} there is another version of Silencer, or another generator, "
+                    "than where the batch was started; install the same everywhere."
                 )
-            self.worker = Worker(recipe)
+            self.worker = make(recipe, recipe.device)
         except SilencerError as error:
-            return Unusable(f"on {os.uname().nodename}: {error}")
+            return Unusable(f"on {machine}: {error}")
         return Ready()
 
     def protect(self, task: Task) -> Outcome:

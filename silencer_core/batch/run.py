@@ -57,6 +57,7 @@ class Summary:
         failures: one message per photo that could not be protected.
         twice: photos that had been protected by Silencer before.
         seconds: of the whole run.
+        worker_seconds: spent by all workers on the photos protected now.
     """
 
     found: Found
@@ -65,6 +66,7 @@ class Summary:
     failures: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    worker_seconds: float = 0.0
 
 
 def run_batch(
@@ -194,6 +196,7 @@ class _Batch:
                 settings_sha256=self.settings_sha256,
                 output_sha256=hashlib.sha256(outcome.png).hexdigest(),
                 seconds=round(outcome.seconds, 3),
+                cpu_seconds=round(outcome.cpu_seconds, 3),
                 protected_before=outcome.protected_before,
                 report=outcome.report,
             )
@@ -206,6 +209,7 @@ class _Batch:
             self._failed(task.name, str(error))
             return
         self.summary.protected += 1
+        self.summary.worker_seconds += outcome.seconds
         self._show()
         if outcome.protected_before is not None:
             self.summary.twice.append(task.name)
