@@ -105,6 +105,7 @@ def protect(
     from silencer_core.generators import load_generator
     from silencer_core.presets import preset
     from silencer_core.purifiers.sequence import parse
+    from silencer_core.scores.report import plain
     from silencer_core.voices import held_out_voices
 
     if json_file is not None:
@@ -125,7 +126,7 @@ def protect(
             tried += found
             show("protecting and attacking", number, len(photos))
             if json_file is not None:  # what is measured is kept, whatever happens next
-                write_text(json_file, json.dumps({"rows": rows(tried)}, indent=2))
+                write_text(json_file, json.dumps(plain({"rows": rows(tried)}), indent=2))
     for row in rows(tried):
         print(
             f"{row['preset']:10} {row['purify']:22} guidance {row['guidance']:<4g} "

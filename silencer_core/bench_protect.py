@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import process_time
 
 import torch
 import torch.multiprocessing as processes
@@ -14,26 +15,57 @@ from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.photo import Photo, read_photo
 from silencer_core.presets import Preset
-from silencer_core.protect import protect
-from silencer_core.scores.grid import Grid
+from silencer_core.protect import Protection, protect
 from silencer_core.scores.intervals import interval
+from silencer_core.scores.report import Attacked, Report
 from silencer_core.scores.verify import verify
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-NOISE = 0  # of a report's controls: random noise of equal L-inf
+NOISE, CONTROLS = 0, 2  # of a report's controls: the noise of equal L-inf, and how many there are
 ATTACK_SEED = 900_007  # no protection draws from it
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One portrait protected by one preset and attacked."""
+    """One portrait, protected by one preset and attacked after one clean-up at one guidance.
+
+    Attributes:
+        gain, gain_unprotected: of the mouth's opening on what the speech asks for.
+        gain_ratio, window_ratio, response_ratio, control_ratio: protected / unprotected; the last
+            is the audio control of the face.
+        noise_gain_ratio, noise_window_ratio: the same for random noise of equal L-inf.
+        identity_drop_db: lost beside the unprotected attack.
+        psnr, ssim: of the change, over the portrait.
+        seconds, cpu_seconds: that protecting took, by the clock and of this process.
+    """
 
     preset: str
     portrait: str
-    grid: Grid
+    purify: str
+    guidance: float
+    gain: float
+    gain_unprotected: float
+    gain_ratio: float
+    window_ratio: float
+    response_ratio: float
+    control_ratio: float
+    noise_gain_ratio: float
+    noise_window_ratio: float
+    identity_drop_db: float
     psnr: float
     ssim: float
     seconds: float
+    cpu_seconds: float
+
+
+RATIOS = (
+    "gain_ratio",
+    "window_ratio",
+    "noise_gain_ratio",
+    "response_ratio",
+    "control_ratio",
+    "noise_window_ratio",
+)
 
 
 def photos_with_a_face(folder: Path, count: int, generator: Hallo) -> Iterator[tuple[str, Photo]]:
@@ -59,7 +91,12 @@ def photos_with_a_face(folder: Path, count: int, generator: Hallo) -> Iterator[t
 
 @dataclass(frozen=True)
 class Trial:
-    """What every portrait goes through; see `try_presets`."""
+    """What every portrait goes through; see `try_presets`.
+
+    Attributes:
+        generator: that is protected against, and attacks.
+        attacker: attacks in its place, where it is another.
+    """
 
     generator: Hallo
     voices: Sequence[Speech]
@@ -67,33 +104,79 @@ class Trial:
     purifiers: Sequence[str]
     guidances: Sequence[float | None]
     frames: int | None = None
+    attacker: Hallo | None = None
 
     def __call__(self, number: int, name: str, photo: Photo) -> list[Tried]:
         """One portrait with every preset."""
-        tried = []
+        done = {}
         for chosen in self.presets:
-            done = protect(photo, self.generator, None, chosen, seed=number)
+            began = process_time()
+            found = protect(photo, self.generator, None, chosen, seed=number)
+            done[chosen.name] = found, process_time() - began
+        tried = []
+        for names in self._together():
+            first, *others = names
             grid = verify(
-                self.generator,
+                self.attacker or self.generator,
                 photo.pixels,
-                done.photo.pixels,
+                done[first][0].photo.pixels,
                 [self.voices[(2 * number + k) % len(self.voices)] for k in (0, 1)],
                 self.purifiers,
                 self.guidances,
                 (ATTACK_SEED + number,),
                 frames=self.frames,
+                others={other: done[other][0].photo.pixels for other in others},
             )
-            face = done.report.faces[0]
-            seen = face.visibility
-            tried.append(Tried(chosen.name, name, grid, seen.psnr, seen.ssim, face.seconds))
+            for report in grid.reports:
+                attacked = dict(zip(others, report.controls[CONTROLS:], strict=True))
+                attacked[first] = report.protected
+                tried += [_tried(name, key, report, attacked[key], *done[key]) for key in names]
         return tried
 
+    def _together(self) -> list[list[str]]:
+        """Names of presets of one largest change: they share the controls of one attack."""
+        groups: dict[float, list[str]] = {}
+        for chosen in self.presets:
+            groups.setdefault(chosen.budget.linf, []).append(chosen.name)
+        return list(groups.values())
 
-_trial: Trial | None = None
+
+def _tried(
+    portrait: str,
+    preset: str,
+    report: Report,
+    attacked: Attacked,
+    done: Protection,
+    cpu_seconds: float,
+) -> Tried:
+    face, noise = done.report.faces[0], report.controls[NOISE]
+    return Tried(
+        preset,
+        portrait,
+        report.purify,
+        report.guidance,
+        attacked.scores.gain,
+        report.unprotected.scores.gain,
+        report.ratio("gain", attacked),
+        report.ratio("window", attacked),
+        report.ratio("response", attacked),
+        report.ratio("control_face", attacked),
+        report.ratio("gain", noise),
+        report.ratio("window", noise),
+        report.identity_drop(attacked),
+        face.visibility.psnr,
+        face.visibility.ssim,
+        round(face.seconds, 3),
+        round(cpu_seconds, 3),
+    )
+
+
+Try = Callable[[int, str, Photo], list[Tried]]
+_trial: Try | None = None
 
 
 def try_presets(
-    trial: Trial, photos: Sequence[tuple[str, Photo]], workers: int = 1
+    trial: Try, photos: Sequence[tuple[str, Photo]], workers: int = 1
 ) -> Iterator[list[Tried]]:
     """Protect every photo with every preset, against the package's own voices, and attack it.
 
@@ -118,26 +201,22 @@ def _try(job: tuple[int, str, Photo]) -> list[Tried]:
 
 def rows(tried: Sequence[Tried]) -> list[dict]:
     """One row per preset, clean-up and guidance: medians over portraits with intervals."""
+    groups: dict[tuple, list[Tried]] = {}
+    for one in tried:
+        groups.setdefault((one.preset, one.purify, one.guidance), []).append(one)
+    order = list(dict.fromkeys(preset for preset, _, _ in groups))
     out = []
-    for name in dict.fromkeys(one.preset for one in tried):
-        group = [one for one in tried if one.preset == name]
-        for reports in zip(*(one.grid.reports for one in group), strict=True):
-            first = reports[0]
-            out.append(
-                {
-                    "preset": name,
-                    "purify": first.purify,
-                    "guidance": first.guidance,
-                    "portraits": len(reports),
-                    "gain_ratio": asdict(interval([r.ratio("gain") for r in reports])),
-                    "window_ratio": asdict(interval([r.ratio("window") for r in reports])),
-                    "noise_gain_ratio": asdict(
-                        interval([r.ratio("gain", r.controls[NOISE]) for r in reports])
-                    ),
-                    "identity_drop_db": interval([r.identity_drop() for r in reports]).median,
-                    "psnr": interval([one.psnr for one in group]).median,
-                    "ssim": interval([one.ssim for one in group]).median,
-                    "seconds": interval([one.seconds for one in group]).median,
-                }
-            )
+    for key in sorted(groups, key=lambda key: order.index(key[0])):  # stable
+        group = groups[key]
+        figures = {
+            name: interval([getattr(one, name) for one in group])
+            for name in (*RATIOS, "identity_drop_db", "psnr", "ssim", "seconds", "cpu_seconds")
+        }
+        row = dict(zip(("preset", "purify", "guidance"), key, strict=True))
+        row |= {"portraits": len(group)}
+        row |= {
+            name: asdict(found) if name in RATIOS else found.median
+            for name, found in figures.items()
+        }
+        out.append(row)
     return out

@@ -24,6 +24,7 @@ from silencer_core.photo import Photo
 from silencer_core.portrait import Portrait, find_portrait, find_portraits
 from silencer_core.presets import DEFAULT, Preset, preset
 from silencer_core.scores.image import Visibility, visibility
+from silencer_core.threads import few_threads
 from silencer_core.voices import default_voices
 
 if TYPE_CHECKING:
@@ -132,24 +133,25 @@ def protect(
         raise SilencerError(
             f"protect: an inverted latent is of one portrait, but there are {len(portraits)}."
         )
-    driving = [generator.drive(speech) for speech in speeches]
     pixels = photo.pixels.detach().float().cpu().clone()
     reports = []
-    for portrait in portraits:
-        canvas = Canvas.of(photo.pixels, portrait, chosen.budget, pixels)
+    with few_threads(generator):
+        driving = [generator.drive(speech) for speech in speeches]
+        for portrait in portraits:
+            canvas = Canvas.of(photo.pixels, portrait, chosen.budget, pixels)
 
-        def watch(state: Progress, after: Tensor, before: Tensor = canvas.pixels) -> None:
-            if progress is not None:
-                progress(state, Seen(before, after))
+            def watch(state: Progress, after: Tensor, before: Tensor = canvas.pixels) -> None:
+                if progress is not None:
+                    progress(state, Seen(before, after))
 
-        objective = chosen.objective.bind(generator, portrait, driving, seed)
-        painted, course = _descend(
-            canvas, portrait, generator, objective, chosen, inverted, seed, watch, cancelled
-        )
-        canvas.finish(painted, photo.pixels, portrait, pixels)
-        reports.append(_face_report(photo.pixels, pixels, portrait, course))
-        if course.cancelled:
-            break
+            objective = chosen.objective.bind(generator, portrait, driving, seed)
+            painted, course = _descend(
+                canvas, portrait, generator, objective, chosen, inverted, seed, watch, cancelled
+            )
+            canvas.finish(painted, photo.pixels, portrait, pixels)
+            reports.append(_face_report(photo.pixels, pixels, portrait, course))
+            if course.cancelled:
+                break
     report = ProtectionReport(
         chosen.name, seed, len(speeches), dataclasses.asdict(chosen), tuple(reports)
     )

@@ -17,17 +17,22 @@ def eight_bits(photo: Tensor) -> Tensor:
     return photo.detach().cpu().float().mul(255).round_().clamp_(0, 255).div_(255)
 
 
+def check_size(before: Tensor, after: Tensor) -> None:
+    """Refuse a protected photo of another size than the unprotected one with a SilencerError."""
+    if before.shape != after.shape:
+        raise SilencerError(
+            f"photos: unprotected {list(before.shape)}, protected {list(after.shape)}; a "
+            "protected photo has the size of the unprotected one"
+        )
+
+
 def check_pair(before: Tensor, after: Tensor) -> None:
     """Refuse photos that cannot be an unprotected and a protected one.
 
     Raises:
         SilencerError: photos of different sizes, or without any difference after rounding.
     """
-    if before.shape != after.shape:
-        raise SilencerError(
-            f"photos: unprotected {list(before.shape)}, protected {list(after.shape)}; a "
-            "protected photo has the size of the unprotected one"
-        )
+    check_size(before, after)
     if torch.equal(eight_bits(before), eight_bits(after)):
         raise SilencerError(
             "photos: the protected one does not differ from the unprotected one; give the file "

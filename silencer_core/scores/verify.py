@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -15,7 +15,7 @@ from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.purifiers.sequence import purify
 
 from .attack import AttackRuns, attack, runs_of
-from .controls import check_pair, eight_bits, noise_controls
+from .controls import check_pair, check_size, eight_bits, noise_controls
 from .grid import Grid
 from .image import visibility
 from .landmarks import landmark_distance
@@ -48,6 +48,7 @@ def verify(
     meter: Meter | None = None,
     which: Literal["largest"] | int = "largest",
     clean_up: CleanUp | None = None,
+    others: Mapping[str, Tensor] | None = None,
 ) -> Grid:
     """Attack the unprotected photo, the protected one and random controls; score all.
 
@@ -70,6 +71,8 @@ def verify(
         which: the face, as for `find_portrait`.
         clean_up: does to a photo `[3, H, W]` what a name in `purifiers` says; by default `purify`,
             which denoises with this generator where a clean-up needs one.
+        others: further photos by name, other protections say, to attack beside; they follow the
+            controls.
 
     Raises:
         SilencerError: photos of different sizes or without difference, no face in the
@@ -90,6 +93,9 @@ def verify(
 
     photos = {UNPROTECTED: eight_bits(before), PROTECTED: eight_bits(after)}
     photos |= noise_controls(*photos.values()) if controls else {}
+    for name, other in (others or {}).items():
+        check_size(before, other)
+        photos[name] = eight_bits(other)
     finder = Finder(generator.config, generator.faces(), which)
     targets = {
         sequence: list(finder.targets(photos, sequence, clean_up))

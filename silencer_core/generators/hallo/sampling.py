@@ -13,6 +13,7 @@ from torch import Tensor
 from silencer_core.audio import windows
 from silencer_core.checks import check_seed
 from silencer_core.errors import Cancelled, SilencerError
+from silencer_core.threads import few_threads
 
 from .denoiser import Forward, ReferenceFeatures
 from .generator import Condition, Hallo
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 
-@torch.no_grad()
 def animate(
     generator: Hallo,
     portrait: Portrait,
@@ -67,12 +67,37 @@ def animate(
     steps = config.steps if steps is None else steps
     guidance = config.guidance if guidance is None else guidance
     _check(config.size, portrait, steps, guidance, motion_scale)
+    check_seed(seed)
+    frames = _frames(
+        generator, portrait, audio, steps, guidance, motion_scale, seed, progress, cancelled
+    )
+    while True:  # whoever takes the frames has his own threads between them
+        with few_threads(generator):
+            frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame
+
+
+@torch.no_grad()
+def _frames(
+    generator: Hallo,
+    portrait: Portrait,
+    audio: DrivingAudio,
+    steps: int,
+    guidance: float,
+    motion_scale: Sequence[float],
+    seed: int,
+    progress: Progress | None,
+    cancelled: Callable[[], bool] | None,
+) -> Iterator[Tensor]:
+    """See `animate`."""
+    config = generator.config
 
     def stop_if_cancelled() -> None:
         if cancelled is not None and cancelled():
             raise Cancelled("animation cancelled")
 
-    check_seed(seed)
     noise_source = torch.Generator().manual_seed(seed)
     condition = generator.condition(portrait)
     portrait_latent = generator.encode(portrait.image[None])

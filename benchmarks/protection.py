@@ -1,0 +1,126 @@
+"""Protections side by side, at one budget: python benchmarks/protection.py --help
+
+Every figure is kept as it is found, one line of JSON per portrait, method, clean-up and guidance;
+what a file holds already is not measured again, so a run that was cut short goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from silencer_core.bench_protect import Trial, Tried, photos_with_a_face, rows, try_presets
+from silencer_core.errors import SilencerError
+from silencer_core.files import write_text
+from silencer_core.generators import load_generator
+from silencer_core.objectives.baselines import BASELINES
+from silencer_core.optimise.budget import Budget
+from silencer_core.optimise.descent import Descent
+from silencer_core.photo import Photo
+from silencer_core.presets import PRESETS, Preset, with_steps
+from silencer_core.scores.report import plain
+from silencer_core.voices import held_out_voices
+
+#: The reference's: a start anywhere within the budget, plain signs, steps that fall to 1 %.
+AS_PUBLISHED = Descent(
+    steps=100,
+    rate=1 / 255,
+    last_rate=0.01,
+    momentum=0.0,
+    random_start=1.0,
+    validate_every=1000,
+    validation=1,
+)
+
+
+def method(text: str, budget: Budget) -> Preset:
+    """A preset or a baseline by name, `name@steps` for another number of steps, in this budget.
+
+    Raises:
+        SilencerError: there is none of that name.
+    """
+    name, _, steps = text.partition("@")
+    if name in PRESETS:
+        chosen = replace(PRESETS[name], name=text, budget=budget)
+    elif name in BASELINES:
+        chosen = Preset(text, BASELINES[name](), budget, AS_PUBLISHED)
+    else:
+        raise SilencerError(f"no method {name!r}: choose of {', '.join([*PRESETS, *BASELINES])}.")
+    return with_steps(chosen, int(steps)) if steps else chosen
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A trial of only what a store does not hold yet."""
+
+    trial: Trial
+    known: frozenset[tuple[str, str]]
+
+    def __call__(self, number: int, name: str, photo: Photo) -> list[Tried]:
+        """One portrait with the methods that are missing for it."""
+        left = [one for one in self.trial.presets if (name, one.name) not in self.known]
+        return replace(self.trial, presets=left)(number, name, photo) if left else []
+
+
+def stored(store: Path) -> list[Tried]:
+    """What a file of lines holds; a last line that was cut short is left out."""
+    lines = store.read_text().splitlines(keepends=True) if store.exists() else []
+    return [Tried(**json.loads(line)) for line in lines if line.endswith("\n")]
+
+
+def measured(
+    trial: Trial, photos: Sequence[tuple[str, Photo]], store: Path, workers: int
+) -> Iterator[int]:
+    """Add to the store what is missing in it; after each portrait how many are done."""
+    known = stored(store)
+    write_text(store, "".join(json.dumps(asdict(one)) + "\n" for one in known))
+    missing = Missing(trial, frozenset((one.portrait, one.preset) for one in known))
+    for done, found in enumerate(try_presets(missing, photos, workers), start=1):
+        with store.open("a") as file:
+            file.write("".join(json.dumps(asdict(one)) + "\n" for one in found))
+        yield done
+
+
+def main(
+    portraits: Annotated[Path, typer.Option(help="Folder of photos of faces.")],
+    store: Annotated[Path, typer.Option(help="The .jsonl to add figures to.")],
+    table: Annotated[Path, typer.Option(help="The .json for medians and intervals.")],
+    methods: Annotated[str, typer.Option(help="Names, separated by semicolons; name@steps.")] = (
+        "strong;" + ";".join(BASELINES)
+    ),
+    purify: Annotated[str, typer.Option(help="Clean-ups, separated by semicolons.")] = (
+        "none;jpeg:75;resize:0.5;jpeg:75,resize:0.5;resize:0.5,jpeg:75;blur:1;median:3;crop:0.9;"
+        "diffpure:0.1;diffpure:0.2;gridpure"
+    ),
+    guidance: Annotated[str, typer.Option(help="Separated by commas.")] = "1,2,3.5,5",
+    linf: Annotated[float, typer.Option(help="Largest change, in 255ths.")] = 16.0,
+    focus: Annotated[float, typer.Option(help="See `Budget`.")] = 0.6,
+    count: Annotated[int, typer.Option(help="Portraits, at most.")] = 20,
+    frames: Annotated[int, typer.Option(help="Video frames per attack.")] = 16,
+    workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
+    attacker: Annotated[Path | None, typer.Option(help="Another generator that attacks.")] = None,
+) -> None:
+    """Protect portraits by several methods within one budget, attack them, and compare."""
+    budget = Budget(linf / 255, focus=focus)
+    trial = Trial(
+        load_generator(),
+        held_out_voices(),
+        [method(name.strip(), budget) for name in methods.split(";")],
+        [name.strip() for name in purify.split(";")],
+        [float(value) for value in guidance.split(",")],
+        frames,
+        attacker and load_generator(attacker),
+    )
+    photos = list(photos_with_a_face(portraits, count, trial.generator))
+    for done in measured(trial, photos, store, workers):
+        print(f"{done} of {len(photos)} portraits", flush=True)
+        write_text(table, json.dumps({"rows": plain(rows(stored(store)))}, indent=2))
+
+
+if __name__ == "__main__":
+    typer.run(main)
