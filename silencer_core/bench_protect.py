@@ -16,12 +16,12 @@ from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.photo import Photo, read_photo
 from silencer_core.presets import Preset
 from silencer_core.protect import Protection, protect
+from silencer_core.scores.controls import EQUAL_LINF, noise_controls
 from silencer_core.scores.intervals import interval
 from silencer_core.scores.report import Attacked, Report
 from silencer_core.scores.verify import verify
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-NOISE, CONTROLS = 0, 2  # of a report's controls: the noise of equal L-inf, and how many there are
 ATTACK_SEED = 900_007  # no protection draws from it
 
 
@@ -116,25 +116,28 @@ class Trial:
         tried = []
         for names in self._together():
             first, *others = names
+            protected = {one: done[one][0].photo.pixels for one in names}
+            noise = noise_controls(photo.pixels, protected[first])[EQUAL_LINF]
             grid = verify(
                 self.attacker or self.generator,
                 photo.pixels,
-                done[first][0].photo.pixels,
+                protected[first],
                 [self.voices[(2 * number + k) % len(self.voices)] for k in (0, 1)],
                 self.purifiers,
                 self.guidances,
                 (ATTACK_SEED + number,),
+                controls=False,
                 frames=self.frames,
-                others={other: done[other][0].photo.pixels for other in others},
+                others={EQUAL_LINF: noise} | {other: protected[other] for other in others},
             )
             for report in grid.reports:
-                attacked = dict(zip(others, report.controls[CONTROLS:], strict=True))
-                attacked[first] = report.protected
-                tried += [_tried(name, key, report, attacked[key], *done[key]) for key in names]
+                control, *beside = report.controls
+                for key, attacked in zip(names, (report.protected, *beside), strict=True):
+                    tried.append(_tried(name, key, report, attacked, control, *done[key]))
         return tried
 
     def _together(self) -> list[list[str]]:
-        """Names of presets of one largest change: they share the controls of one attack."""
+        """Names of presets of one largest change: they share one attack's noise."""
         groups: dict[float, list[str]] = {}
         for chosen in self.presets:
             groups.setdefault(chosen.budget.linf, []).append(chosen.name)
@@ -146,10 +149,11 @@ def _tried(
     preset: str,
     report: Report,
     attacked: Attacked,
+    noise: Attacked,
     done: Protection,
     cpu_seconds: float,
 ) -> Tried:
-    face, noise = done.report.faces[0], report.controls[NOISE]
+    face = done.report.faces[0]
     return Tried(
         preset,
         portrait,
