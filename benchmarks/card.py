@@ -1,7 +1,8 @@
 """Writes measured figures into the documents that show them: python benchmarks/card.py
 
 Tables stand between `<!-- figures: FILE -->` and `<!-- end -->`; FILE holds the JSON that a
-`silencer bench` command wrote. `--check` only says whether they match.
+`silencer bench` command or benchmarks/protection.py wrote. `<!-- cost: FILE PHOTOS CORES -->` is
+what as many photos cost on so many cores. `--check` only says whether they match.
 """
 
 from __future__ import annotations
@@ -12,8 +13,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("silencer_core/generators/mini/MODEL_CARD.md", "docs/evidence.md")
-TABLE = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+DOCUMENTS = (
+    "silencer_core/generators/mini/MODEL_CARD.md",
+    "docs/evidence.md",
+    "docs/batch.md",
+)
+TABLE = re.compile(
+    r"(<!-- (figures|cost): (\S+)(?: (\d+) (\d+))? -->\n).*?(<!-- end -->)", re.DOTALL
+)
 
 MINI = (
     ("mouth meter against the truth, correlation", "meter_r"),
@@ -59,6 +66,20 @@ def protections(rows: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def cost(figures: dict, photos: int, cores: int) -> str:
+    """What protecting takes, from the measured processor seconds of one photo."""
+    lines = [
+        f"| preset | seconds of one core per photo | core-hours for {photos:,} | "
+        f"days on {cores} cores |",
+        "|---|---|---|---|",
+    ]
+    seconds = {row["preset"]: row["cpu_seconds"] for row in figures["rows"]}
+    for preset, each in seconds.items():
+        hours = photos * each / 3600
+        lines.append(f"| {preset} | {each:.1f} | {hours:,.0f} | {hours / cores / 24:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
 def _span(figure: dict) -> str:
     return f"{figure['median']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
 
@@ -82,8 +103,10 @@ def filled(text: str) -> str:
     """The document with every table made anew from its file."""
 
     def fill(found: re.Match) -> str:
-        figures = json.loads((ROOT / found[2]).read_text())
-        return found[1] + table(figures) + found[3]
+        head, kind, place, photos, cores, end = found.groups()
+        figures = json.loads((ROOT / place).read_text())
+        made = table(figures) if kind == "figures" else cost(figures, int(photos), int(cores))
+        return head + made + end
 
     return TABLE.sub(fill, text)
 

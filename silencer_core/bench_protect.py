@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from silencer_core.presets import Preset
 from silencer_core.protect import Protection, protect
 from silencer_core.scores.controls import EQUAL_LINF, noise_controls
 from silencer_core.scores.intervals import interval
-from silencer_core.scores.report import Attacked, Report
+from silencer_core.scores.report import LEAST_GAIN, Attacked, Report
 from silencer_core.scores.verify import verify
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -32,7 +33,8 @@ class Tried:
     Attributes:
         gain, gain_unprotected: of the mouth's opening on what the speech asks for.
         gain_ratio, window_ratio, response_ratio, control_ratio: protected / unprotected; the last
-            is the audio control of the face.
+            is the audio control of the face. NaN where the unprotected photo hardly talks
+            after the clean-up: there is no attack to judge by.
         noise_gain_ratio, noise_window_ratio: the same for random noise of equal L-inf.
         identity_drop_db: lost beside the unprotected attack.
         psnr, ssim: of the change, over the portrait.
@@ -154,6 +156,11 @@ def _tried(
     cpu_seconds: float,
 ) -> Tried:
     face = done.report.faces[0]
+    talks = report.unprotected.scores.gain >= LEAST_GAIN
+
+    def ratio(name: str, of: Attacked) -> float:
+        return report.ratio(name, of) if talks else math.nan
+
     return Tried(
         preset,
         portrait,
@@ -161,12 +168,12 @@ def _tried(
         report.guidance,
         attacked.scores.gain,
         report.unprotected.scores.gain,
-        report.ratio("gain", attacked),
-        report.ratio("window", attacked),
-        report.ratio("response", attacked),
-        report.ratio("control_face", attacked),
-        report.ratio("gain", noise),
-        report.ratio("window", noise),
+        ratio("gain", attacked),
+        ratio("window", attacked),
+        ratio("response", attacked),
+        ratio("control_face", attacked),
+        ratio("gain", noise),
+        ratio("window", noise),
         report.identity_drop(attacked),
         face.visibility.psnr,
         face.visibility.ssim,

@@ -53,9 +53,9 @@ PRESETS = {
     for preset in (
         Preset(
             "fast",
-            NullifyAudio(draws=1),
+            AntiPurify(NullifyAudio(draws=1), share=0.4),
             Budget(12 / 255, focus=0.8),
-            Descent(steps=30, rate=2 / 255),
+            Descent(steps=40, rate=2 / 255, validate_every=20),
         ),
         Preset(
             "balanced",
@@ -65,8 +65,8 @@ PRESETS = {
         ),
         Preset(
             "strong",
-            AntiPurify(NullifyRollout(), share=0.6, diffusion=0.2),
-            Budget(16 / 255, focus=0.6),
+            AntiPurify(NullifyRollout(), share=0.6, diffusion=0.25),
+            Budget(16 / 255, focus=0.75),
             Descent(steps=80, rate=2 / 255, validate_every=20),
         ),
     )

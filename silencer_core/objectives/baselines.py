@@ -37,9 +37,7 @@ def _sync_breaker() -> Objective:
     from .nullify import NullifyAudio
 
     intervals = ((100, 300), (400, 600), (700, 900))
-    return NullifyAudio(
-        intervals, draws=len(intervals), frames=1, static=1.0, silence=0.0, lip=0.0, talking=0.0
-    )
+    return NullifyAudio(intervals, draws=len(intervals), frames=1, static=1.0, silence=0.0, lip=0.0)
 
 
 def _diffusion(kind: str, sign: int = 1) -> Callable[[], Objective]:

@@ -70,7 +70,6 @@ class NullifyRollout:
             draws=self.draws,
             frames=self.frames,
             lip=self.lip,
-            talking=0.0,
             static=self.static,
             silence=self.silence,
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from silencer_core.checks import check_number, check_whole
+from silencer_core.errors import SilencerError
 from silencer_core.objectives.objective import BoundObjective
 
 from .canvas import Canvas
@@ -30,6 +32,7 @@ class Descent:
         validate_every: steps between looks at the validation draws; the best of these is kept.
         patience: looks without an improvement of 1 % after which it stops; 0 never stops.
         validation: steps' worth of draws in the fixed validation set.
+        keep: the best of these looks, or, as published methods do, where the last step led.
     """
 
     steps: int = 80
@@ -40,12 +43,15 @@ class Descent:
     validate_every: int = 10
     patience: int = 0
     validation: int = 3
+    keep: Literal["best", "last"] = "best"
 
     def __post_init__(self) -> None:
         for name, low in (("steps", 0), ("validate_every", 1), ("patience", 0), ("validation", 1)):
             check_whole(f"descent: {name}", getattr(self, name), low, 1_000_000)
         for name in ("rate", "last_rate", "momentum", "random_start"):
             check_number(f"descent: {name}", getattr(self, name), 0, 1)
+        if self.keep not in ("best", "last"):
+            raise SilencerError(f"descent: keep is {self.keep!r}; choose best or last.")
 
     def share_of_rate(self, step: int) -> float:
         """Of the first steps' size, at a step counted from 0."""
@@ -142,6 +148,8 @@ class Search:
         descent, course, self.pixels = self.descent, self.course, pixels
         course.losses.append(loss)
         step = len(course.losses)
+        if descent.keep == "last":
+            self.best = self.canvas.rounded(pixels)
         if step % descent.validate_every and step < descent.steps:
             return
         shown = self.canvas.rounded(pixels)
@@ -149,7 +157,8 @@ class Search:
         course.validation.append((step, value))
         self.idle = 0 if value < 0.99 * self.least else self.idle + 1
         if value < self.least:
-            self.best, self.least = shown, value
+            self.least = value
+            self.best = shown if descent.keep == "best" else self.best
         course.flat = bool(descent.patience) and self.idle >= descent.patience
 
     def _judge(self, pixels: Tensor) -> float:
