@@ -18,13 +18,14 @@ from silencer_core.photo import Photo, write_photo
 from silencer_core.portrait import find_portrait
 from silencer_core.protect import protect
 from silencer_core.scores.grid import Grid
-from silencer_core.scores.pictures import plot_openings, save_png
+from silencer_core.scores.pictures import film_strip, plot_openings, save_png
 from silencer_core.scores.verify import verify
 from silencer_core.video import write_video
 
 SEED = 900_001  # of the attacks; no protection draws from it
 SECONDS = 3.0  # of speech that the videos last at most
 SCORED_FRAMES = 32
+STILLS = 7  # frames of each video in the strip
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Made:
 
     photo: Path
     video: Path
+    strip: Path
     plot: Path
     report: Path
     grid: Grid
@@ -56,7 +58,8 @@ def demonstrate(
     """Protect a photo without hearing `speech`, let both photos say it, and measure.
 
     Writes to `out`: `protected.png`, `before_after.mp4` (unprotected left, protected right, with
-    the sound), `openings.png` (mouth opening against what the audio asks) and `report.json`.
+    the sound), `frames.png` (some frames of both), `openings.png` (mouth opening against what the
+    audio asks) and `report.json`.
     """
     out.mkdir(parents=True, exist_ok=True)
     done = protect(
@@ -86,10 +89,23 @@ def demonstrate(
             progress=lambda done, total: progress("attacking", done, total),
         )
 
-    before, after = animated(photo.pixels), animated(done.photo.pixels)
-    side_by_side = (torch.cat(pair, 2) for pair in zip(before, after, strict=True))
-    video = out / "before_after.mp4"
-    write_video(video, side_by_side, speech, fps=generator.config.fps)
+    films = {
+        "unprotected, made to talk (synthetic)": animated(photo.pixels),
+        "protected, made to talk (synthetic)": animated(done.photo.pixels),
+    }
+    pairs = []
+
+    def side_by_side() -> Iterator[Tensor]:
+        for pair in zip(*films.values(), strict=True):
+            pairs.append([(frame * 255).round().byte() for frame in pair])
+            yield torch.cat(pair, 2)
+
+    video, strip = out / "before_after.mp4", out / "frames.png"
+    fps = generator.config.fps
+    length = write_video(video, side_by_side(), speech, fps=fps)
+    shown = [round((k + 0.5) * length / STILLS) for k in range(STILLS)]
+    stills = zip(*([frame / 255 for frame in pairs[k]] for k in shown), strict=True)
+    save_png(film_strip(dict(zip(films, stills, strict=True)), [k / fps for k in shown]), strip)
     grid = verify(
         generator,
         photo.pixels,
@@ -107,4 +123,4 @@ def demonstrate(
     save_png(plot_openings(first.asked[0], found), plot)
     report = out / "report.json"
     write_text(report, grid.to_json())
-    return Made(protected, video, plot, report, grid)
+    return Made(protected, video, strip, plot, report, grid)

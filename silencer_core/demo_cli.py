@@ -52,5 +52,5 @@ def demo(
         )
     Console().print(score_table(made.grid.reports[0]))
     print(f"verdict: {made.grid.verdict}")
-    for path in (made.photo, made.video, made.plot, made.report):
+    for path in (made.photo, made.video, made.strip, made.plot, made.report):
         print(path)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from silencer_core.errors import SilencerError
 from silencer_core.files import whole
@@ -124,6 +125,26 @@ def plot_openings(
     return sheet.picture
 
 
+def film_strip(films: Mapping[str, Sequence[Tensor]], seconds: Sequence[float]) -> Image.Image:
+    """Some frames of several videos of one length, a titled row for each.
+
+    Args:
+        films: frames `[3, h, w]` in 0..1 by title.
+        seconds: of each frame, from the video's start.
+    """
+    side, top = 120, 24
+    sheet = _Sheet(16 + len(seconds) * (side + 4) + 12, len(films) * (side + top) + 38)
+    for row, (title, frames) in enumerate(films.items()):
+        y = 14 + row * (side + top)
+        sheet.text((16, y), title, 12)
+        for column, frame in enumerate(frames):
+            sheet.show((16 + column * (side + 4), y + top - 4), frame, side)
+    y = 14 + len(films) * (side + top)
+    for column, second in enumerate(seconds):
+        sheet.text((16 + column * (side + 4) + side / 2, y), f"{second:.2f} s", 11, "mt")
+    return sheet.picture
+
+
 def _check_lines(asked: Sequence[float], found: Mapping[str, Sequence[float]]) -> None:
     if len(asked) < 2 or len(found) > len(_LINES):
         raise SilencerError(
@@ -164,6 +185,15 @@ class _Sheet:
     def area(self, points: Sequence[tuple[float, float]], colour: Colour) -> None:
         """Fill a polygon."""
         self._draw.polygon([_pixels(point) for point in points], colour)
+
+    def show(self, at: tuple[float, float], frame: Tensor, width: float) -> None:
+        """A frame `[3, h, w]` in 0..1, so many units wide."""
+        values = frame.detach().cpu().float().clamp(0, 1).mul(255).round().byte()
+        picture = Image.fromarray(values.permute(1, 2, 0).numpy())
+        height = width * picture.height / picture.width
+        size = round(width * _SCALE), round(height * _SCALE)
+        place = tuple(round(value) for value in _pixels(at))
+        self.picture.paste(picture.resize(size, Image.Resampling.BICUBIC), place)
 
     def legend(self, x: float, text: str, colour: Colour) -> float:
         """A patch of colour and its meaning at the top; where the next one begins."""
