@@ -7,6 +7,7 @@ what a file holds already is not measured again, so a run that was cut short goe
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -39,20 +40,35 @@ AS_PUBLISHED = Descent(
 )
 
 
+NAME = re.compile(r"(.+?)(?:@(\d+))?(?:\+(\d+))?(?:~([\d.]+))?")
+
+
 def method(text: str, budget: Budget) -> Preset:
-    """A preset or a baseline by name, `name@steps` for another number of steps, in this budget.
+    """A preset or a baseline by name, in this budget unless it says otherwise.
+
+    Args:
+        text: `name[@steps][+latent][~change]`: other numbers of steps on the pixels and on the
+            inverted latent, another largest change in 255ths. `strong@0+80~24` is stage II alone.
 
     Raises:
         SilencerError: there is none of that name.
     """
-    name, _, steps = text.partition("@")
+    parts = NAME.fullmatch(text)
+    name = parts[1] if parts else text
     if name in PRESETS:
-        chosen = replace(PRESETS[name], name=text, budget=budget)
+        chosen = PRESETS[name]
     elif name in BASELINES:
         chosen = Preset(text, BASELINES[name](), budget, AS_PUBLISHED)
     else:
-        raise SilencerError(f"no method {name!r}: choose of {', '.join([*PRESETS, *BASELINES])}.")
-    return with_steps(chosen, int(steps)) if steps else chosen
+        raise SilencerError(f"no method {text!r}: choose of {', '.join([*PRESETS, *BASELINES])}.")
+    steps, latent, change = parts.groups()[1:]
+    if change:
+        budget = replace(budget, linf=float(change) / 255)
+    if steps:
+        chosen = with_steps(chosen, int(steps))
+    if latent:
+        chosen = replace(chosen, latent=replace(chosen.latent, steps=int(latent)))
+    return replace(chosen, name=text, budget=budget)
 
 
 @dataclass(frozen=True)
@@ -91,7 +107,7 @@ def main(
     portraits: Annotated[Path, typer.Option(help="Folder of photos of faces.")],
     store: Annotated[Path, typer.Option(help="The .jsonl to add figures to.")],
     table: Annotated[Path, typer.Option(help="The .json for medians and intervals.")],
-    methods: Annotated[str, typer.Option(help="Names, separated by semicolons; name@steps.")] = (
+    methods: Annotated[str, typer.Option(help="Separated by semicolons; see `method`.")] = (
         "strong;" + ";".join(BASELINES)
     ),
     purify: Annotated[str, typer.Option(help="Clean-ups, separated by semicolons.")] = (

@@ -49,6 +49,12 @@ def test_every_method_has_the_same_budget(benchmark, name):
     assert benchmark.method(f"{name}@7", BUDGET).descent.steps == 7
 
 
+def test_a_method_may_have_other_steps_stages_and_changes(benchmark):
+    found = benchmark.method("strong@0+80~24", BUDGET)
+    assert (found.descent.steps, found.latent.steps) == (0, 80)
+    assert found.budget == Budget(24 / 255)
+
+
 def test_an_unknown_method_is_refused(benchmark):
     with pytest.raises(SilencerError, match="Silencer-I as coded"):
         benchmark.method("magic", BUDGET)
