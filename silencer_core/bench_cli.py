@@ -100,6 +100,8 @@ def protect(
     Protects against the package's own voices and attacks with others: those of the folder, or the
     held-out ones that come with the package.
     """
+    from dataclasses import asdict
+
     from silencer_core.bench_protect import Trial, photos_with_a_face, rows, try_presets
     from silencer_core.files import check_folder, write_text
     from silencer_core.generators import load_generator
@@ -126,7 +128,8 @@ def protect(
             tried += found
             show("protecting and attacking", number, len(photos))
             if json_file is not None:  # what is measured is kept, whatever happens next
-                write_text(json_file, json.dumps(plain({"rows": rows(tried)}), indent=2))
+                found = {"rows": rows(tried), "portraits": [asdict(one) for one in tried]}
+                write_text(json_file, json.dumps(plain(found), indent=1))
     for row in rows(tried):
         print(
             f"{row['preset']:10} {row['purify']:22} guidance {row['guidance']:<4g} "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from silencer_core.presets import Preset
 from silencer_core.protect import Protection, protect
 from silencer_core.scores.controls import EQUAL_LINF, noise_controls
 from silencer_core.scores.intervals import interval
-from silencer_core.scores.report import LEAST_GAIN, Attacked, Report
+from silencer_core.scores.report import Attacked, Report
 from silencer_core.scores.verify import verify
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -33,8 +32,7 @@ class Tried:
     Attributes:
         gain, gain_unprotected: of the mouth's opening on what the speech asks for.
         gain_ratio, window_ratio, response_ratio, control_ratio: protected / unprotected; the last
-            is the audio control of the face. NaN where the unprotected photo hardly talks
-            after the clean-up: there is no attack to judge by.
+            is the audio control of the face.
         noise_gain_ratio, noise_window_ratio: the same for random noise of equal L-inf.
         identity_drop_db: lost beside the unprotected attack.
         psnr, ssim: of the change, over the portrait.
@@ -68,6 +66,8 @@ RATIOS = (
     "control_ratio",
     "noise_window_ratio",
 )
+OF_THE_MOUTH = ("gain_ratio", "noise_gain_ratio", "response_ratio")
+LEAST_GAIN = 0.03  # of the unprotected attack; the meter's noise lies below
 
 
 def photos_with_a_face(folder: Path, count: int, generator: Hallo) -> Iterator[tuple[str, Photo]]:
@@ -156,11 +156,6 @@ def _tried(
     cpu_seconds: float,
 ) -> Tried:
     face = done.report.faces[0]
-    talks = report.unprotected.scores.gain >= LEAST_GAIN
-
-    def ratio(name: str, of: Attacked) -> float:
-        return report.ratio(name, of) if talks else math.nan
-
     return Tried(
         preset,
         portrait,
@@ -168,12 +163,12 @@ def _tried(
         report.guidance,
         attacked.scores.gain,
         report.unprotected.scores.gain,
-        ratio("gain", attacked),
-        ratio("window", attacked),
-        ratio("response", attacked),
-        ratio("control_face", attacked),
-        ratio("gain", noise),
-        ratio("window", noise),
+        report.ratio("gain", attacked),
+        report.ratio("window", attacked),
+        report.ratio("response", attacked),
+        report.ratio("control_face", attacked),
+        report.ratio("gain", noise),
+        report.ratio("window", noise),
         report.identity_drop(attacked),
         face.visibility.psnr,
         face.visibility.ssim,
@@ -211,7 +206,15 @@ def _try(job: tuple[int, str, Photo]) -> list[Tried]:
 
 
 def rows(tried: Sequence[Tried]) -> list[dict]:
-    """One row per preset, clean-up and guidance: medians over portraits with intervals."""
+    """One row per preset, clean-up and guidance: medians over portraits with intervals.
+
+    Ratios of gain and response leave out portraits on which the unprotected attack failed (gain
+    below `LEAST_GAIN`): there is nothing to divide by. Their `count` says how many are left.
+    """
+
+    def counts(one: Tried, name: str) -> bool:
+        return name not in OF_THE_MOUTH or one.gain_unprotected >= LEAST_GAIN
+
     groups: dict[tuple, list[Tried]] = {}
     for one in tried:
         groups.setdefault((one.preset, one.purify, one.guidance), []).append(one)
@@ -220,7 +223,7 @@ def rows(tried: Sequence[Tried]) -> list[dict]:
     for key in sorted(groups, key=lambda key: order.index(key[0])):  # stable
         group = groups[key]
         figures = {
-            name: interval([getattr(one, name) for one in group])
+            name: interval([getattr(one, name) for one in group if counts(one, name)])
             for name in (*RATIOS, "identity_drop_db", "psnr", "ssim", "seconds", "cpu_seconds")
         }
         row = dict(zip(("preset", "purify", "guidance"), key, strict=True))
