@@ -10,6 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .protect_options import (
+    Against,
+    Device,
+    Face,
+    PresetName,
+    Speeches,
+    Steps,
+    faces_of,
+    preset_with,
+)
+
 if TYPE_CHECKING:
     from silencer_core.batch.recipe import Recipe
     from silencer_core.batch.run import Outcomes, State, Summary
@@ -23,30 +34,15 @@ def batch(
         Path,
         typer.Argument(metavar="OUT_DIR", help="Gets the same folders, and manifest.jsonl."),
     ],
-    speech: Annotated[
-        list[Path] | None,
-        typer.Option(help="Recording not to follow; may be repeated. Built-in ones if none."),
-    ] = None,
-    preset: Annotated[
-        str, typer.Option(help="fast, balanced or strong: how much may change, and for how long.")
-    ] = "balanced",
-    steps: Annotated[
-        int | None, typer.Option(min=1, max=100_000, help="Instead of the preset's.")
-    ] = None,
-    face: Annotated[
-        str,
-        typer.Option(metavar="largest|all|N", help="Which face of several; N counts from 0."),
-    ] = "largest",
-    generator: Annotated[
-        Path | None,
-        typer.Option("-g", "--generator", help="Whom to protect against; the built-in if none."),
-    ] = None,
+    speech: Speeches = None,
+    preset: PresetName = "balanced",
+    steps: Steps = None,
+    face: Face = "largest",
+    generator: Against = None,
     seed: Annotated[
         int, typer.Option(min=0, max=2**62, help="The same seed, the same results.")
     ] = 0,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one present if none.")
-    ] = None,
+    device: Device = None,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, max=1024, help="Workers; one per core or GPU if none."),
@@ -86,16 +82,12 @@ def _recipe(
 ) -> Recipe:
     from silencer_core.audio import read_speech
     from silencer_core.batch.recipe import Recipe
-    from silencer_core.presets import preset as preset_of
-    from silencer_core.presets import with_steps
-    from silencer_core.protect_cli import _faces
 
-    chosen = preset_of(preset)
     voices = {"voices": tuple(read_speech(path) for path in speech)} if speech else {}
     return Recipe(
-        chosen if steps is None else with_steps(chosen, steps),
+        preset_with(preset, steps),
         None if generator is None else str(generator),
-        faces=_faces(face),
+        faces=faces_of(face),
         seed=seed,
         device=device,
         **voices,

@@ -13,37 +13,33 @@ import typer
 
 from silencer_core.errors import SilencerError
 
+from .protect_options import (
+    Against,
+    Device,
+    Face,
+    PresetName,
+    Speeches,
+    Steps,
+    faces_of,
+    preset_with,
+)
+
 
 def protect(
     photo: Annotated[Path, typer.Argument(help="Picture of a face: PNG, JPEG, WebP, ...")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .png to write.")],
-    speech: Annotated[
-        list[Path] | None,
-        typer.Option(help="Recording that it shall not follow; may be repeated. Built-in if none."),
-    ] = None,
-    preset: Annotated[
-        str, typer.Option(help="fast, balanced or strong: how much may change, and for how long.")
-    ] = "balanced",
-    steps: Annotated[
-        int | None, typer.Option(min=1, max=100_000, help="Instead of the preset's.")
-    ] = None,
-    face: Annotated[
-        str,
-        typer.Option(metavar="largest|all|N", help="Which face of several; N counts from 0."),
-    ] = "largest",
+    speech: Speeches = None,
+    preset: PresetName = "balanced",
+    steps: Steps = None,
+    face: Face = "largest",
     face_mask: Annotated[
         Path | None, typer.Option(help="Picture, white on the face, instead of finding it.")
     ] = None,
     lip_mask: Annotated[Path | None, typer.Option(help="Picture, white on the lips.")] = None,
     report: Annotated[Path | None, typer.Option(help="The .json to write the report to.")] = None,
-    generator: Annotated[
-        Path | None,
-        typer.Option("-g", "--generator", help="Whom to protect against; the built-in if none."),
-    ] = None,
+    generator: Against = None,
     seed: Annotated[int, typer.Option(help="The same seed, the same result.")] = 0,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one present if none.")
-    ] = None,
+    device: Device = None,
 ) -> None:
     """Change a photo a little, so that a generator fed with it ignores the audio.
 
@@ -53,13 +49,9 @@ def protect(
     from silencer_core.files import check_folder, write_text
     from silencer_core.generators import load_generator
     from silencer_core.photo import read_photo, write_photo
-    from silencer_core.presets import preset as preset_of
-    from silencer_core.presets import with_steps
     from silencer_core.protect import protect as protect_photo
 
-    chosen = preset_of(preset)
-    chosen = chosen if steps is None else with_steps(chosen, steps)
-    faces = _faces(face)
+    chosen, faces = preset_with(preset, steps), faces_of(face)
     if output.suffix.lower() != ".png":
         raise SilencerError(
             f"{output}: the protected photo is written as PNG, without loss, since saving it as "
@@ -103,16 +95,6 @@ def protect(
             f"{one.seconds:.0f} s, what the audio moves {one.before:.3g} -> {one.after:.3g}, "
             f"PSNR {one.visibility.psnr:.1f} dB, SSIM {one.visibility.ssim:.3f}"
         )
-
-
-def _faces(text: str) -> str | int:
-    if text in ("largest", "all"):
-        return text
-    if text.isdecimal():
-        return int(text)
-    raise typer.BadParameter(
-        f"{text!r} is neither largest, all nor a number from 0.", param_hint="--face"
-    )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -77,6 +78,23 @@ def published_config():
 def published(_published, tmp_path) -> Path:
     """A folder that the test may damage: net.pth, old attention and weight-norm names."""
     return Path(shutil.copytree(_published, tmp_path / "published"))
+
+
+@pytest.fixture
+def silencer(monkeypatch, capsys):
+    """`silencer("attack", ...)` runs the command line here: exit code, stdout, stderr."""
+    from silencer_core import cli
+
+    def run(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["silencer", *map(str, arguments)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capsys.readouterr()
+
+    return run
 
 
 def write_published(

@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 from tiny import drawn_photo
 
-from silencer_core import cli
 from silencer_core.batch.worker import Done, Failed, Task, Worker
 from silencer_core.errors import Cancelled
 from silencer_core.photo import Photo, png_of, read_photo, write_photo
-
-
-@pytest.fixture
-def silencer(monkeypatch, capsys):
-    """`silencer("batch", ...)` runs the command line here: exit code, stdout, stderr."""
-
-    def run(*arguments) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["silencer", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from silencer_core import __version__, cli
+from silencer_core import __version__
 
 
 @pytest.fixture
@@ -30,22 +30,6 @@ def speech(tmp_path) -> Path:
     time_axis = np.arange(8000) / 16000
     soundfile.write(tmp_path / "speech.wav", 0.5 * np.sin(1400 * time_axis), 16000)
     return tmp_path / "speech.wav"
-
-
-@pytest.fixture
-def silencer(monkeypatch, capsys):
-    """`silencer("attack", ...)` runs the command line here: exit code, stdout, stderr."""
-
-    def run(*arguments) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["silencer", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_version(silencer):

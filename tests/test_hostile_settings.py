@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 import torch
 from tiny import babble, drawn_photo, tiny_generator
 
-from silencer_core import cli
 from silencer_core.errors import SilencerError
 from silencer_core.objectives.anti_purify import AntiPurify
 from silencer_core.objectives.nullify import NullifyAudio
@@ -184,19 +181,6 @@ def test_odd_sizes_are_refused(size):
         find_portrait(drawn_photo(96), size, backend=Nobody(), levels=2)
 
 
-@pytest.fixture
-def silencer(monkeypatch, capsys):
-    """`silencer("attack", ...)` runs the command line here: exit code and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["silencer", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return stop.value.code, capsys.readouterr().err
-
-    return run
-
-
 OPTIONS = [
     *(("protect", "--steps", value) for value in ("0", "-1", "1.5", "nan", "1e9", "100001", "")),
     *(("protect", "--seed", value) for value in ("1.5", "nan", "abc", "")),
@@ -217,7 +201,7 @@ def test_odd_options_are_usage_errors(silencer, tmp_path, words):
     command, option, value = words
     places = {"batch": [tmp_path, tmp_path / "out"], "attack": ["a.png", "b.wav", "-o", "c.mp4"]}
     given = places.get(command, ["a.png", "-o", "c.png"])
-    code, err = silencer(command, *given, option, value)
+    code, _, err = silencer(command, *given, option, value)
     assert code == 2
     assert option in err
     assert "Traceback" not in err
