@@ -28,7 +28,7 @@ test: lint
 # Against a real ComfyUI (in .comfyui/, or COMFYUI_DIR and COMFYUI_PYTHON), with a browser.
 test-comfyui: .venv/ready
 	$(BIN)/python tests/comfyui/install.py
-	.comfyui/venv/bin/python -m pytest -m comfyui tests/comfyui
+	.comfyui/venv/bin/python -m pytest -m "comfyui and not slow" tests/comfyui
 
 slow: .venv/ready
 	$(BIN)/python -m pytest -m slow

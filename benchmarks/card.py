@@ -51,19 +51,25 @@ def protections(rows: list[dict]) -> str:
     """A row per preset, clean-up and guidance: medians with 95 % intervals, and percentiles."""
     lines = [
         "| preset | clean-up | guidance | portraits | gain left | 90th percentile | "
-        "wide window left | noise keeps | identity lost, dB | PSNR, dB | SSIM | seconds |",
+        "wide window left | noise keeps | identity lost, dB | PSNR, dB | SSIM | CPU seconds |",
         "|" + "---|" * 12,
     ]
     for row in rows:
         gain, window, noise = (row[f"{k}_ratio"] for k in ("gain", "window", "noise_gain"))
         lines.append(
             f"| {row['preset']} | {row['purify']} | {row['guidance']:g} "
-            f"| {row['portraits']} | {_span(gain)} "
+            f"| {_portraits(row)} | {_span(gain)} "
             f"| {gain['p90']:.2f} | {_span(window)} | {_span(noise)} "
             f"| {row['identity_drop_db']:.2f} | {row['psnr']:.1f} | {row['ssim']:.3f} "
-            f"| {row['seconds']:.0f} |"
+            f"| {row['cpu_seconds']:.0f} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _portraits(row: dict) -> str:
+    """How many, and of how many the gain could be told."""
+    told = row["gain_ratio"]["count"]
+    return f"{row['portraits']}" if told == row["portraits"] else f"{row['portraits']} ({told})"
 
 
 def cost(figures: dict, photos: int, cores: int) -> str:
