@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import skimage.data
@@ -57,6 +58,12 @@ def test_a_row_for_every_preset_clean_up_and_guidance(trial, photos):
             assert {"median", "low", "high", "p90"} <= set(row[name])
         assert {"identity_drop_db", "psnr", "ssim", "seconds"} <= set(row)
         assert 20 < row["psnr"] < 60
+
+
+def test_a_photo_that_was_left_as_it_is_counts_as_unprotected(trial, photos):
+    idle = replace(QUICK, descent=Descent(steps=0, validation=1))
+    (row,) = rows(replace(trial, presets=[idle], guidances=[1.0])(0, *photos[0]))
+    assert row["window_ratio"]["median"] == row["noise_window_ratio"]["median"] == 1.0
 
 
 def test_workers_find_the_same(trial, photos):

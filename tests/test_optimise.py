@@ -36,6 +36,20 @@ class Towards:
         return (pixels - self.target + draws).square().mean().item()
 
 
+@dataclass
+class OftenSilent(Towards):
+    """Draws of which the first ones say nothing, as pauses in speech do."""
+
+    silent: int = 5
+
+    def draw(self, random):
+        self.silent -= 1
+        return 0.0 if self.silent >= 0 else 1.0
+
+    def value(self, pixels, draws):
+        return draws * super().value(pixels, 0.0)
+
+
 @pytest.fixture(scope="module")
 def scene():
     photo = drawn_photo()
@@ -214,3 +228,11 @@ def test_what_another_face_has_changed_stays_possible(scene):
     changed = (photo + 20 / 255).clamp(0, 1)
     canvas = Canvas.of(photo, portrait, Budget(8 / 255), changed)
     assert torch.equal(canvas.clamped(canvas.pixels), canvas.pixels)
+
+
+def test_a_validation_set_that_says_nothing_is_drawn_anew(scene):
+    canvas = Canvas.of(*scene, Budget(16 / 255))
+    aim = OftenSilent(torch.zeros_like(canvas.pixels))
+    painted, course = pgd(canvas, aim, Descent(steps=2, validation=2))
+    assert course.validation[0][1] > 0
+    assert not torch.equal(painted, canvas.pixels)

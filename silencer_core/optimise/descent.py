@@ -16,6 +16,7 @@ from silencer_core.objectives.objective import BoundObjective
 
 from .canvas import Canvas
 
+_REDRAWS = 20  # of a validation set on which the untouched photo is without loss
 _BACKWARD = 3.0  # a step with its gradient takes so many times as long as a look at its loss
 
 
@@ -121,8 +122,7 @@ class Search:
         self.objective, self.canvas, self.descent = objective, canvas, descent
         self.watch, self.cancelled = watch, cancelled
         self.random = torch.Generator().manual_seed(seed)
-        fixed = torch.Generator().manual_seed(seed + 1_000_003)
-        self.draws = [objective.draw(fixed) for _ in range(descent.validation)]
+        self.fixed = torch.Generator().manual_seed(seed + 1_000_003)
         self.course = Course()
         self.idle = 0
 
@@ -130,7 +130,7 @@ class Search:
         """Count from 0, until it is done, flat or cancelled."""
         began = time.monotonic()
         self.best = self.pixels = self.canvas.rounded(self.canvas.pixels)
-        self.began = self.least = self._judge(self.best)
+        self._begin()
         self.course.validation.append((0, self.least))
         self._say(time.monotonic() - began)
         for step in range(self.descent.steps):
@@ -160,6 +160,14 @@ class Search:
             self.least = value
             self.best = shown if descent.keep == "best" else self.best
         course.flat = bool(descent.patience) and self.idle >= descent.patience
+
+    def _begin(self) -> None:
+        """Draw the validation set, anew while it cannot judge: pauses in speech change nothing."""
+        for _ in range(_REDRAWS):
+            self.draws = [self.objective.draw(self.fixed) for _ in range(self.descent.validation)]
+            self.began = self.least = self._judge(self.best)
+            if self.began:
+                return
 
     def _judge(self, pixels: Tensor) -> float:
         return sum(self.objective.value(pixels, draws) for draws in self.draws) / len(self.draws)

@@ -75,8 +75,8 @@ def verify(
             controls.
 
     Raises:
-        SilencerError: photos of different sizes or without difference, no face in the
-            unprotected photo, no speech, an unknown clean-up, or nothing to try.
+        SilencerError: photos of different sizes, or without a difference that controls could
+            have, no face in the unprotected photo, no speech, an unknown clean-up, or nothing to try.
         Cancelled: when `cancelled()` says so.
     """
     if not (purifiers and guidances and seeds):
@@ -84,7 +84,7 @@ def verify(
             f"purifiers {list(purifiers)}, guidances {list(guidances)}, seeds {list(seeds)}: give "
             "at least one of each"
         )
-    check_pair(before, after)
+    (check_pair if controls else check_size)(before, after)
     own = generator.config.guidance
     tried = list(dict.fromkeys(own if value is None else float(value) for value in guidances))
     show = progress or (lambda doing, done, total: None)
