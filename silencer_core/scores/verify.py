@@ -76,7 +76,8 @@ def verify(
 
     Raises:
         SilencerError: photos of different sizes, or without a difference that controls could
-            have, no face in the unprotected photo, no speech, an unknown clean-up, or nothing to try.
+            have, no face in the unprotected photo, no speech, an unknown clean-up, or nothing to
+            try.
         Cancelled: when `cancelled()` says so.
     """
     if not (purifiers and guidances and seeds):
