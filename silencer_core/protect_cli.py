@@ -95,6 +95,12 @@ def protect(
             f"{one.seconds:.0f} s, what the audio moves {one.before:.3g} -> {one.after:.3g}, "
             f"PSNR {one.visibility.psnr:.1f} dB, SSIM {one.visibility.ssim:.3f}"
         )
+        if one.after >= one.before:
+            print(
+                f"silencer: face {number} is as it was: nothing was found that helps. Try another "
+                "seed, more steps, or recordings of your own (--speech).",
+                file=sys.stderr,
+            )
 
 
 @contextmanager
