@@ -61,7 +61,7 @@ def protections(rows: list[dict]) -> str:
             f"| {_portraits(row)} | {_span(gain)} "
             f"| {gain['p90']:.2f} | {_span(window)} | {_span(noise)} "
             f"| {row['identity_drop_db']:.2f} | {row['psnr']:.1f} | {row['ssim']:.3f} "
-            f"| {row['cpu_seconds']:.0f} |"
+            f"| {row['cpu_seconds']:.3g} |"
         )
     return "\n".join(lines) + "\n"
 
