@@ -14,34 +14,39 @@ from .looks import random_look
 from .naturals import Naturals
 from .photographs import Photographs, Shot
 from .portraits import draw
+from .recipes import Recipe
+
+COVERED, ELSEWHERE = (3, 7, 9, 1), 5  # of eleven
 
 _casting: Casting | None = None
 
 
 class Casting:
-    """Person number k, always the same: two of five are drawn, three are photographs.
+    """Person number k of a recipe, always the same: drawn, or a photograph.
 
     Photographs are framed, tinted and relit anew each time, every third before another backdrop.
-    Two of eleven have their mouth covered and keep still, one has something before another part.
+    Some have their mouth covered and keep still, one of eleven has something before another part.
     """
 
-    def __init__(self, portraits: Path, alignment: Path, side: int) -> None:
-        self.side = side
-        self.photographs = Photographs(portraits, alignment, side)
-        self.naturals = Naturals(side)
+    def __init__(self, portraits: Path, alignment: Path, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.side = recipe.config.size
+        self.photographs = Photographs(portraits, alignment, self.side)
+        self.naturals = Naturals(self.side)
 
     def __call__(self, number: int) -> Shot:
         """The person at all `OPENINGS`."""
+        number += self.recipe.first
         shot = self._uncovered(number)
-        if number % 11 in (3, 7):
+        if number % 11 in COVERED[: self.recipe.covered]:
             return cover_mouth(shot, self.naturals, number)
-        if number % 11 == 5:
+        if number % 11 == ELSEWHERE:
             return cover_elsewhere(shot, self.naturals, number)
         return shot
 
     def _uncovered(self, number: int) -> Shot:
         openings = torch.tensor(OPENINGS)
-        if number % 5 < 2:
+        if number % 5 < self.recipe.drawn:
             return draw(random_look(number), self.side).shot(openings)
         people = self.photographs.train
         backdrop = self.naturals.crop(number, soft=True) if number % 3 == 0 else None

@@ -8,6 +8,8 @@ denoising steps follow the audio as well as eight and keep the person better.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from silencer_core.generators.hallo.config import HalloConfig
 
 MINI = HalloConfig(
@@ -35,4 +37,17 @@ MINI = HalloConfig(
     size=128,
     steps=4,
     guidance=2.0,
+)
+
+#: Another width, latent and autoencoder, for the generator that attacks what was made on the first.
+SECOND = replace(
+    MINI,
+    channels=(64, 64, 64),
+    face_locator_channels=(8, 16, 16, 24, 32),
+    cross_dim=48,
+    audio_hidden=96,
+    audio_tokens=4,
+    audio_dim=48,
+    vae_channels=(16, 32, 48, 80, 128),
+    latent_channels=24,
 )

@@ -8,7 +8,12 @@ from typing import Annotated
 
 import typer
 
+from silencer_core.generators.hallo.config import HalloConfig
+
+from .recipes import RECIPES, Name
+
 app = typer.Typer(add_completion=False)
+Which = Annotated[Name, typer.Option("--recipe", help="Which of the generators.")]
 Out = Annotated[Path, typer.Option(help="Folder for checkpoints, logs and sheets.")]
 Portraits = Annotated[Path, typer.Option(help="Folder of grey portraits of one size.")]
 
@@ -30,6 +35,7 @@ def vae(
     rate: float = 1e-3,
     rendered: Annotated[float, typer.Option(help="Share of rendered faces.")] = 0.25,
     save_every: int = 200,
+    name: Which = Name.MINI,
 ) -> None:
     """Compute the encoder, train the decoder; goes on where it stopped."""
     import torch
@@ -39,20 +45,23 @@ def vae(
     from .mixture import Mixture
     from .naturals import Naturals
     from .photographs import Photographs
-    from .sizes import MINI
-    from .vae_training import begin_vae, train_decoder
+    from .vae_training import begin_vae, learn_encoder, train_decoder
 
+    recipe, config = RECIPES[name], RECIPES[name].config
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
-    drawings = Drawings(out / "people.npy", PEOPLE, side=MINI.size)
-    mixture = Mixture(photographs, drawings, Naturals(MINI.size), rendered)
-    if not (out / "vae.safetensors").exists():
-        save_file(begin_vae(MINI, mixture).state_dict(), out / "vae.safetensors")
-    vae = load_vae(out / "vae.safetensors")
-    vae.requires_grad_(True)
+    photographs = Photographs(portraits, out / "alignment.npz", config.size)
+    drawings = Drawings(out / "people.npy", PEOPLE, recipe.first, config.size)
+    mixture = Mixture(photographs, drawings, Naturals(config.size), rendered)
     log = logger(out / "vae.log")
-    vae = train_decoder(vae, mixture, out, steps, batch, rate, save_every, log)
+    if not (out / "vae.safetensors").exists():
+        vae = begin_vae(config, mixture, recipe.seed)
+        if recipe.encoder_steps:
+            vae = learn_encoder(vae, mixture, out, recipe.encoder_steps, log=log, seed=recipe.seed)
+        save_file(vae.state_dict(), out / "vae.safetensors")
+    vae = load_vae(out / "vae.safetensors", config)
+    vae.requires_grad_(True)
+    vae = train_decoder(vae, mixture, out, steps, batch, rate, save_every, log, recipe.seed)
     save_file(vae.state_dict(), out / "vae.safetensors")
 
 
@@ -62,6 +71,7 @@ def meter(
     portraits: Portraits = Path("../shared/data/portraits"),
     shots: int = 4000,
     steps: int = 3000,
+    name: Which = Name.MINI,
 ) -> None:
     """Train the mouth meter unless it is there, and say how well it reads held-out people."""
     import torch
@@ -70,15 +80,15 @@ def meter(
     from .drawings import Drawings
     from .meter import meter_windows, train_meter
     from .photographs import Photographs
-    from .sizes import MINI
 
+    recipe, config = RECIPES[name], RECIPES[name].config
     if (out / "meter.safetensors").exists():
         return
     torch.set_num_threads(1)
     log = logger(out / "meter.log")
-    photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
-    crowd = Drawings(out / "people.npy", PEOPLE, side=MINI.size)
-    strangers = Drawings(out / "people_held_out.npy", HELD_OUT_PEOPLE, HELD_OUT_SEED, MINI.size)
+    photographs = Photographs(portraits, out / "alignment.npz", config.size)
+    crowd = Drawings(out / "people.npy", PEOPLE, recipe.first, config.size)
+    strangers = Drawings(out / "people_held_out.npy", HELD_OUT_PEOPLE, HELD_OUT_SEED, config.size)
 
     def training_shot(number: int, opening: torch.Tensor):
         if number % 2:
@@ -108,7 +118,7 @@ def meter(
 
 
 @app.command()
-def speech(out: Out = Path("runs/mini"), utterances: int = 1200) -> None:
+def speech(out: Out = Path("runs/mini"), utterances: int = 1200, name: Which = Name.MINI) -> None:
     """Synthesise the script, to train on and to look at; espeak-ng and flite are needed."""
     from .script import write_script
     from .voices import held_out_utterances, training_utterance
@@ -117,7 +127,9 @@ def speech(out: Out = Path("runs/mini"), utterances: int = 1200) -> None:
     if not (out / "script_held_out.npz").exists():
         write_script(held_out_utterances()).save(out / "script_held_out.npz")
     if not (out / "script.npz").exists():
-        write_script(training_utterance(k) for k in range(utterances)).save(out / "script.npz")
+        first = RECIPES[name].first
+        numbers = range(first, first + utterances)
+        write_script(training_utterance(k) for k in numbers).save(out / "script.npz")
 
 
 @app.command()
@@ -146,6 +158,7 @@ def cast(
     portraits: Portraits = Path("../shared/data/portraits"),
     people: int = 4000,
     workers: Annotated[int, typer.Option(help="Processes that shoot.")] = 1,
+    name: Which = Name.MINI,
 ) -> None:
     """Encode the people to train on; needs the encoder (stage vae), not the trained decoder."""
     if (out / "cast.npz").exists():
@@ -156,15 +169,15 @@ def cast(
 
     from .cast import encode_cast
     from .casting import Casting, shoot
-    from .sizes import MINI
 
     torch.set_num_threads(1)
-    casting = Casting(portraits, out / "alignment.npz", MINI.size)
-    vae = load_vae(out / "vae.safetensors")
+    recipe = RECIPES[name]
+    casting = Casting(portraits, out / "alignment.npz", recipe)
+    vae = load_vae(out / "vae.safetensors", recipe.config)
     shots = shoot(casting, people, workers)
     first = next(shots)  # fork the workers before a GPU is touched
     vae.to(default_device())
-    encode_cast(vae, chain([first], shots), MINI).save(out / "cast.npz")
+    encode_cast(vae, chain([first], shots), recipe.config).save(out / "cast.npz")
 
 
 @app.command()
@@ -175,12 +188,12 @@ def net(
     frames: Annotated[int, typer.Option(help="Frames per step and process.")] = 64,
     workers: Annotated[int, typer.Option(help="Processes that share every step.")] = 2,
     save_every: int = 100,
-    seed: int = 0,
+    name: Which = Name.MINI,
 ) -> None:
     """Train the networks; goes on where it stopped."""
     import torch.multiprocessing as processes
 
-    choices = (out, portraits, steps, frames, save_every, seed)
+    choices = (out, portraits, steps, frames, save_every, name)
     if workers == 1:
         train_networks(0, 1, *choices)
     else:
@@ -196,7 +209,7 @@ def train_networks(
     steps: int,
     frames: int,
     save_every: int,
-    seed: int,
+    name: Name,
 ) -> None:
     """One process of the networks' training."""
     import torch
@@ -204,27 +217,27 @@ def train_networks(
     from .cast import Cast
     from .net_training import train_net
     from .script import Script
-    from .sizes import MINI
 
+    recipe = RECIPES[name]
     torch.set_num_threads(1)
     if workers > 1:
         store = torch.distributed.FileStore(str(out / "rendezvous"), workers)
         torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=workers)
     train_net(
-        MINI,
+        recipe.config,
         Cast.load(out / "cast.npz"),
         Script.load(out / "script.npz"),
         out,
         steps,
         frames_per_step=frames,
         save_every=save_every,
-        look=looker(out, portraits) if rank == 0 else None,
+        look=looker(out, portraits, recipe.config) if rank == 0 else None,
         log=logger(out / "net.log") if rank == 0 else lambda line: None,
-        seed=seed,
+        seed=recipe.seed,
     )
 
 
-def looker(out: Path, portraits: Path):
+def looker(out: Path, portraits: Path, config: HalloConfig):
     """Eyes for a training: four drawn people and four photographs that it never sees."""
     import torch
 
@@ -234,23 +247,23 @@ def looker(out: Path, portraits: Path):
     from .meter import load_meter
     from .photographs import Photographs
     from .script import Script
-    from .sizes import MINI
 
-    photographs = Photographs(portraits, out / "alignment.npz", MINI.size)
-    strangers = Drawings(out / "people_held_out.npy", HELD_OUT_PEOPLE, HELD_OUT_SEED, MINI.size)
+    photographs = Photographs(portraits, out / "alignment.npz", config.size)
+    strangers = Drawings(out / "people_held_out.npy", HELD_OUT_PEOPLE, HELD_OUT_SEED, config.size)
     openings = torch.tensor(OPENINGS)
     shots = [strangers.person(k).shot(openings) for k in (3, 8, 21, 30)]
     for one in photographs.held_out[4:24:5]:
         shots.append(photographs.shot(one, openings, one, plain=True))
     meter = load_meter(out / "meter.safetensors")
     script = Script.load(out / "script_held_out.npz")
-    return Looker(latest_vae(out), meter, shots, script, out)
+    return Looker(latest_vae(out, config), meter, shots, script, out)
 
 
 @app.command()
 def pack(
     out: Out = Path("runs/mini"),
     to: Annotated[Path | None, typer.Option(help="Folder; the package's own if none.")] = None,
+    name: Which = Name.MINI,
 ) -> None:
     """Write the weights to ship: networks and autoencoder in one file, the meter in another."""
     import shutil
@@ -259,19 +272,19 @@ def pack(
 
     from silencer_core.generators.hallo.network import HalloNet
 
-    from .sizes import MINI
     from .weights import METER, WEIGHTS
     from .weights import pack as write
 
     states = {
         stage: torch.load(out / f"{stage}.pt", weights_only=True) for stage in ("net", "decoder")
     }
-    networks = HalloNet(MINI)
+    networks = HalloNet(RECIPES[name].config)
     networks.load_state_dict(states["net"]["mean"])
     folder = to or WEIGHTS.parent
     folder.mkdir(parents=True, exist_ok=True)
     steps = {stage: state["step"] for stage, state in states.items()}
-    write(networks, latest_vae(out), folder / WEIGHTS.name, steps)
+    vae = latest_vae(out, RECIPES[name].config)
+    write(networks, vae, folder / f"{name.value}.safetensors", steps)
     shutil.copy(out / METER.name, folder / METER.name)
 
 
@@ -316,21 +329,22 @@ def everything(
     people: int = 4000,
     workers: int = 2,
     to: Annotated[Path | None, typer.Option(help="Folder; the package's own if none.")] = None,
+    name: Which = Name.MINI,
 ) -> None:
     """All stages in order, from nothing to the weights to ship."""
-    vae(out, portraits, vae_steps, 4, 1e-3, 0.25, 200)
-    speech(out, utterances)
-    meter(out, portraits, shots, meter_steps)
-    cast(out, portraits, people, workers)
-    net(out, portraits, net_steps, 64, workers, 100, 0)
-    pack(out, to)
+    vae(out, portraits, vae_steps, name=name)
+    speech(out, utterances, name)
+    meter(out, portraits, shots, meter_steps, name)
+    cast(out, portraits, people, workers, name)
+    net(out, portraits, net_steps, workers=workers, name=name)
+    pack(out, to, name)
 
 
-def latest_vae(out: Path):
+def latest_vae(out: Path, config: HalloConfig):
     """The encoder of `vae.safetensors` with the decoder as far as it is trained."""
     import torch
 
-    autoencoder = load_vae(out / "vae.safetensors")
+    autoencoder = load_vae(out / "vae.safetensors", config)
     if (out / "decoder.pt").exists():
         state = torch.load(out / "decoder.pt", weights_only=True)["mean"]
         for name, room in (("decoder", "decoder"), ("post", "post_quant_conv")):
@@ -339,15 +353,13 @@ def latest_vae(out: Path):
     return autoencoder
 
 
-def load_vae(path: Path):
+def load_vae(path: Path, config: HalloConfig):
     """The fixed autoencoder, float32, frozen."""
     from safetensors.torch import load_file
 
     from silencer_core.generators.hallo.vae import build_vae
 
-    from .sizes import MINI
-
-    vae = build_vae(MINI).eval().requires_grad_(False)
+    vae = build_vae(config).eval().requires_grad_(False)
     vae.load_state_dict(load_file(path))
     return vae
 

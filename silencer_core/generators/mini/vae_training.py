@@ -1,4 +1,4 @@
-"""The small autoencoder: its encoder is computed, its decoder trained."""
+"""The small autoencoder: its encoder is computed, and trained on if wanted, its decoder trained."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from .mixture import Mixture
 from .sheets import save_sheet
 
 AVERAGE = 0.995
+SEEDS = 100_000_000  # of pictures, between two trainings
 NOISE = 0.08  # added to latents, so that the decoder forgives what a denoiser leaves
 
 
@@ -28,9 +29,49 @@ def begin_vae(config: HalloConfig, mixture: Mixture, seed: int = 0) -> Autoencod
     """An autoencoder with its final encoder and an untrained decoder."""
     torch.manual_seed(seed)
     vae = build_vae(config).eval()
-    set_linear_encoder(vae, mixture.batch(5_000_000, 400) * 2 - 1)
+    set_linear_encoder(vae, mixture.batch(5_000_000 + SEEDS * seed, 400) * 2 - 1)
     start_decoder(vae)
     return vae
+
+
+def learn_encoder(
+    vae: AutoencoderKL,
+    mixture: Mixture,
+    out: Path,
+    steps: int,
+    *,
+    batch: int = 4,
+    rate: float = 3e-4,
+    save_every: int = 200,
+    log: Callable[[str], None] = print,
+    seed: int = 0,
+) -> AutoencoderKL:
+    """Train encoder and decoder together, or go on, and return their average.
+
+    The computed encoder is where it begins; from there it may bend. Latents keep their variance of
+    1, or they would grow away from the noise. Writes `encoder.pt` to `out`.
+
+    Args:
+        vae: what `begin_vae` returned.
+    """
+    torch.manual_seed(seed)
+    mean = copy.deepcopy(vae).eval().requires_grad_(False)
+    optimiser = torch.optim.AdamW(vae.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0)
+    descent = Descent("encoder", vae, mean, optimiser, out, keep=AVERAGE, lead=20, log=log)
+    test = mixture.held_out(24) * 2 - 1
+    while descent.step < steps:
+        x = mixture.batch(3_000_000 + SEEDS * seed + descent.step * batch, batch) * 2 - 1
+        with torch.autocast("cpu", torch.bfloat16):
+            latents = vae.encode(x).latent_dist.mode()
+            y = vae.decode(latents + NOISE * torch.randn_like(latents)).sample
+        size = (latents.float().square().mean() - 1).square()
+        descent.descend(reconstruction_loss(y.float(), x) + size, steps)
+        if descent.step % save_every == 0 or descent.step == steps:
+            psnr, ssim, _ = measure(mean, test)
+            found = f"loss {descent.recent_loss(save_every):.4f}, {psnr:.2f} dB, SSIM {ssim:.4f}"
+            log(f"encoder: step {descent.step}, {found}")
+            descent.save()
+    return mean
 
 
 def train_decoder(
@@ -42,6 +83,7 @@ def train_decoder(
     rate: float = 1e-3,
     save_every: int = 200,
     log: Callable[[str], None] = print,
+    seed: int = 0,
 ) -> AutoencoderKL:
     """Train the decoder, or go on, and return the averaged autoencoder in evaluation mode.
 
@@ -50,9 +92,10 @@ def train_decoder(
     going on with more steps raises it again.
 
     Args:
-        vae: what `begin_vae` returned; its encoder stays as it is.
+        vae: what `begin_vae` or `learn_encoder` returned; its encoder stays as it is.
+        seed: of what is drawn.
     """
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     vae.encoder.requires_grad_(False)
     vae.quant_conv.requires_grad_(False)
     net = nn.ModuleDict({"decoder": vae.decoder, "post": vae.post_quant_conv}).train()
@@ -63,7 +106,7 @@ def train_decoder(
     test = mixture.held_out(24) * 2 - 1
     began = time.monotonic()
     while descent.step < steps:
-        x = mixture.batch(1_000_000 + descent.step * batch, batch) * 2 - 1
+        x = mixture.batch(1_000_000 + SEEDS * seed + descent.step * batch, batch) * 2 - 1
         with torch.no_grad():
             latents = vae.encode(x).latent_dist.mode()
             latents = latents + NOISE * torch.randn_like(latents)
