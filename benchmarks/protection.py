@@ -120,18 +120,21 @@ def main(
     count: Annotated[int, typer.Option(help="Portraits, at most.")] = 20,
     frames: Annotated[int, typer.Option(help="Video frames per attack.")] = 16,
     workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
+    generator: Annotated[Path | None, typer.Option(help="Whom to protect against.")] = None,
+    also: Annotated[Path | None, typer.Option(help="Whom to protect against at once.")] = None,
     attacker: Annotated[Path | None, typer.Option(help="Another generator that attacks.")] = None,
 ) -> None:
     """Protect portraits by several methods within one budget, attack them, and compare."""
     budget = Budget(linf / 255, focus=focus)
     trial = Trial(
-        load_generator(),
+        load_generator(generator),
         held_out_voices(),
         [method(name.strip(), budget) for name in methods.split(";")],
         [name.strip() for name in purify.split(";")],
         [float(value) for value in guidance.split(",")],
         frames,
         attacker and load_generator(attacker),
+        [load_generator(also)] if also else [],
     )
     photos = list(photos_with_a_face(portraits, count, trial.generator))
     for done in measured(trial, photos, store, workers):

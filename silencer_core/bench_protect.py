@@ -98,6 +98,7 @@ class Trial:
     Attributes:
         generator: that is protected against, and attacks.
         attacker: attacks in its place, where it is another.
+        also: protected against at the same time.
     """
 
     generator: Hallo
@@ -107,13 +108,14 @@ class Trial:
     guidances: Sequence[float | None]
     frames: int | None = None
     attacker: Hallo | None = None
+    also: Sequence[Hallo] = ()
 
     def __call__(self, number: int, name: str, photo: Photo) -> list[Tried]:
         """One portrait with every preset."""
         done = {}
         for chosen in self.presets:
             began = process_time()
-            found = protect(photo, self.generator, None, chosen, seed=number)
+            found = protect(photo, self.generator, None, chosen, also=self.also, seed=number)
             done[chosen.name] = found, process_time() - began
         tried = []
         for names in self._together():

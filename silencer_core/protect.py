@@ -16,6 +16,7 @@ from silencer_core.checks import check_seed
 from silencer_core.errors import SilencerError
 from silencer_core.faces import FaceBackend
 from silencer_core.generators.hallo.generator import Hallo
+from silencer_core.objectives.ensemble import BoundEnsemble
 from silencer_core.objectives.objective import BoundObjective
 from silencer_core.optimise.canvas import Canvas
 from silencer_core.optimise.descent import Course, Progress, Watch
@@ -92,6 +93,7 @@ def protect(
     audio: Sequence[Speech] | None = None,
     how: str | Preset = DEFAULT,
     *,
+    also: Sequence[Hallo] = (),
     faces: Faces = "largest",
     face_mask: Tensor | None = None,
     lip_mask: Tensor | None = None,
@@ -109,6 +111,8 @@ def protect(
         generator: that the change is optimised against.
         audio: what it shall not follow; by default several voices that come with the package.
         how: a preset, or its name.
+        also: further generators that the change is optimised against at the same time; a step
+            takes each one's time. The inverted latent is the first one's.
         faces: "largest", "all", or a number counting from 0 for the largest.
         face_mask, lip_mask: `[H, W]` in 0..1, instead of finding them (one face).
         backend: finds faces; the generator's own if none.
@@ -127,24 +131,41 @@ def protect(
     speeches = list(audio) if audio is not None else default_voices()
     if not speeches:
         raise SilencerError("protect: give at least one recording, or none for the built-in ones.")
+    given = portraits is not None
     if portraits is None:
         portraits = _portraits(photo, generator, faces, face_mask, lip_mask, backend)
     if inverted is not None and len(portraits) != 1:
         raise SilencerError(
             f"protect: an inverted latent is of one portrait, but there are {len(portraits)}."
         )
+    surrogates = [(generator, portraits)]
+    for one in also:
+        found = portraits
+        if _view(one) != _view(generator):
+            if given:
+                raise SilencerError(
+                    f"protect: the portrait was found for a generator of {generator.config.size} "
+                    f"pixels, a further one takes {one.config.size}; let both find it."
+                )
+            eyes = backend or generator.faces()  # the same for all, or their windows differ
+            found = _portraits(photo, one, faces, face_mask, lip_mask, eyes)
+        surrogates.append((one, found))
     pixels = photo.pixels.detach().float().cpu().clone()
     reports = []
     with few_threads(generator):
-        driving = [generator.drive(speech) for speech in speeches]
-        for portrait in portraits:
+        driving = [[one.drive(speech) for speech in speeches] for one, _ in surrogates]
+        for number, portrait in enumerate(portraits):
             canvas = Canvas.of(photo.pixels, portrait, chosen.budget, pixels)
 
             def watch(state: Progress, after: Tensor, before: Tensor = canvas.pixels) -> None:
                 if progress is not None:
                     progress(state, Seen(before, after))
 
-            objective = chosen.objective.bind(generator, portrait, driving, seed)
+            bounds = [
+                chosen.objective.bind(one, views[number], heard, seed)
+                for (one, views), heard in zip(surrogates, driving, strict=True)
+            ]
+            objective = bounds[0] if len(bounds) == 1 else BoundEnsemble(bounds)
             painted, course = _descend(
                 canvas, portrait, generator, objective, chosen, inverted, seed, watch, cancelled
             )
@@ -157,6 +178,12 @@ def protect(
     )
     note = f"{chosen.name}, silencer {__version__}"
     return Protection(dataclasses.replace(photo, pixels=pixels, protection=note), report)
+
+
+def _view(generator: Hallo) -> tuple[int, int, int]:
+    """What a portrait depends on."""
+    config = generator.config
+    return config.size, config.vae_factor, config.levels
 
 
 def _portraits(

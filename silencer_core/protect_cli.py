@@ -15,6 +15,7 @@ from silencer_core.errors import SilencerError
 
 from .protect_options import (
     Against,
+    Also,
     Device,
     Face,
     PresetName,
@@ -38,6 +39,7 @@ def protect(
     lip_mask: Annotated[Path | None, typer.Option(help="Picture, white on the lips.")] = None,
     report: Annotated[Path | None, typer.Option(help="The .json to write the report to.")] = None,
     generator: Against = None,
+    also: Also = None,
     seed: Annotated[int, typer.Option(help="The same seed, the same result.")] = 0,
     device: Device = None,
 ) -> None:
@@ -74,12 +76,14 @@ def protect(
         if path is not None
     }
     loaded = load_generator(generator, device)
+    further = [load_generator(path, device) for path in also or []]
     with _stop_once() as stopped, _bar() as show:
         done = protect_photo(
             picture,
             loaded,
             speeches,
             chosen,
+            also=further,
             faces=faces,
             seed=seed,
             progress=lambda state, _: show(state),

@@ -26,6 +26,10 @@ Against = Annotated[
     Path | None,
     typer.Option("-g", "--generator", help="Whom to protect against; the built-in if none."),
 ]
+Also = Annotated[
+    list[Path] | None,
+    typer.Option(help="A further generator to protect against at once; may be repeated."),
+]
 Device = Annotated[
     str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one present if none.")
 ]

@@ -20,7 +20,7 @@ def load_generator(
 
     Args:
         path: a folder in Hallo's published layout, or one file that `silencer models convert`
-            wrote; none for the built-in small generator.
+            wrote, or that the small generator's training packed; none for the built-in one.
         device: where to run; by default the GPU if there is one, else the CPU.
         dtype: of networks and autoencoder; by default the fastest that is exact enough there, see
             `default_dtype`, and float32 for the built-in one, which gains nothing from less. The
@@ -35,12 +35,12 @@ def load_generator(
     from silencer_core.models.stored import open_stored
 
     from .hallo.generator import Hallo
+    from .mini.weights import WEIGHTS, is_mini, load_mini
 
     device = torch.device(device) if device is not None else default_device()
-    if path is None:
-        from .mini.weights import load_mini
-
-        return load_mini(device=device, dtype=dtype or torch.float32)
+    if path is None or (Path(path).is_file() and is_mini(Path(path))):
+        weights = WEIGHTS if path is None else Path(path)
+        return load_mini(weights, device, dtype or torch.float32)
     stored = open_stored(path)
     net, vae, wav2vec = stored.load(dtype or default_dtype(device), device)
     config = stored.config

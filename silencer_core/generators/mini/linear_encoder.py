@@ -67,6 +67,13 @@ def start_decoder(vae: AutoencoderKL) -> None:
     nn.init.zeros_(vae.post_quant_conv.bias)
 
 
+def outlet(vae: AutoencoderKL) -> tuple[nn.Module, ...]:
+    """The encoder's modules from the last level's components to the latent."""
+    encoder = vae.encoder
+    last = encoder.down_blocks[-1].resnets[0].conv_shortcut
+    return last, encoder.mid_block, encoder.conv_norm_out, encoder.conv_out
+
+
 def _pass_on(conv: nn.Conv2d, used: int) -> None:
     """The first `used` channels go through, all others are zero."""
     nn.init.zeros_(conv.weight)

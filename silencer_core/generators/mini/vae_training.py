@@ -16,7 +16,7 @@ from silencer_core.generators.hallo.config import HalloConfig
 from silencer_core.generators.hallo.vae import build_vae
 
 from .descent import Descent
-from .linear_encoder import set_linear_encoder, start_decoder
+from .linear_encoder import outlet, set_linear_encoder, start_decoder
 from .mixture import Mixture
 from .sheets import save_sheet
 
@@ -41,22 +41,27 @@ def learn_encoder(
     steps: int,
     *,
     batch: int = 4,
-    rate: float = 3e-4,
+    rate: float = 1e-3,
     save_every: int = 200,
     log: Callable[[str], None] = print,
     seed: int = 0,
 ) -> AutoencoderKL:
     """Train encoder and decoder together, or go on, and return their average.
 
-    The computed encoder is where it begins; from there it may bend. Latents keep their variance of
-    1, or they would grow away from the noise. Writes `encoder.pt` to `out`.
+    The computed encoder is where it begins; from there every level's resnets may bend it. What
+    carries the latent through the last norm stays as it is: its constants are a thousand times
+    larger than everything else. Latents keep their variance of 1, or they would grow away from the
+    noise. Writes `encoder.pt` to `out`.
 
     Args:
         vae: what `begin_vae` returned.
     """
     torch.manual_seed(seed)
     mean = copy.deepcopy(vae).eval().requires_grad_(False)
-    optimiser = torch.optim.AdamW(vae.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0)
+    for fixed in (*outlet(vae), vae.quant_conv):
+        fixed.requires_grad_(False)
+    learnt = [p for p in vae.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(learnt, lr=rate, betas=(0.9, 0.99), weight_decay=0)
     descent = Descent("encoder", vae, mean, optimiser, out, keep=AVERAGE, lead=20, log=log)
     test = mixture.held_out(24) * 2 - 1
     while descent.step < steps:

@@ -63,6 +63,11 @@ def load_mini(
     return Hallo(net, vae, MelFeatures(config.clip_frames))
 
 
+def is_mini(path: Path) -> bool:
+    """Whether a file holds a small generator that `pack` wrote."""
+    return path.suffix == ".safetensors" and _CONFIG in open_weights(path).metadata
+
+
 def trained_steps(path: Path = WEIGHTS) -> dict[str, int]:
     """Steps that each stage of the training had taken when the file was packed."""
     return json.loads(open_weights(path).metadata.get(_TRAINED, "{}"))
