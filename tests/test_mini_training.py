@@ -8,12 +8,13 @@ import torch
 from silencer_core.generators.hallo.network import HalloNet
 from silencer_core.generators.hallo.vae import build_vae
 from silencer_core.generators.mini.cast import OPENINGS, Cast, encode_cast
-from silencer_core.generators.mini.linear_encoder import set_linear_encoder
+from silencer_core.generators.mini.linear_encoder import set_linear_encoder, start_decoder
 from silencer_core.generators.mini.looks import random_look
 from silencer_core.generators.mini.net_training import Stage, train_net, velocity_loss
 from silencer_core.generators.mini.portraits import draw
 from silencer_core.generators.mini.script import Script, write_script
 from silencer_core.generators.mini.sizes import MINI
+from silencer_core.generators.mini.vae_training import learn_encoder
 from silencer_core.generators.mini.voices import Utterance
 
 TINY = replace(
@@ -132,3 +133,24 @@ def test_encoder_computes_components_that_keep_the_picture():
     rest = patches - rows @ torch.linalg.lstsq(rows, patches).solution
     best = torch.linalg.svdvals(patches - patches.mean(0))[8:].square().sum()
     assert rest.square().sum() < 1.1 * best
+
+
+def test_encoder_learns_on_and_keeps_its_scale(tmp_path):
+    torch.manual_seed(0)
+    vae = build_vae(TINY).eval()
+    pictures = torch.stack([draw(random_look(k)).picture for k in range(12)])
+    set_linear_encoder(vae, pictures * 2 - 1)
+    start_decoder(vae)
+
+    class Same:
+        def batch(self, seed, size):
+            return pictures[:size]
+
+        def held_out(self, count):
+            return pictures[:2]
+
+    straight = vae.encode(pictures * 2 - 1).latent_dist.mode().detach()
+    learnt = learn_encoder(vae, Same(), tmp_path, 12, log=lambda line: None)
+    bent = learnt.encode(pictures * 2 - 1).latent_dist.mode()
+    assert (bent - straight).abs().max() > 1e-3
+    assert bent.square().mean() == pytest.approx(1, abs=0.3)

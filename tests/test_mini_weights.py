@@ -6,9 +6,10 @@ import typer
 from safetensors.torch import save_file
 
 from silencer_core.errors import SilencerError
+from silencer_core.generators import load_generator
 from silencer_core.generators.hallo.network import HalloNet
 from silencer_core.generators.hallo.vae import build_vae
-from silencer_core.generators.mini.sizes import MINI
+from silencer_core.generators.mini.sizes import MINI, SECOND
 from silencer_core.generators.mini.train import unpack
 from silencer_core.generators.mini.weights import load_mini, pack
 
@@ -60,3 +61,13 @@ def test_a_running_training_is_not_overwritten(tmp_path):
     with pytest.raises(typer.BadParameter):
         unpack(tmp_path, tmp_path)
     assert (tmp_path / "net.pt").read_bytes() == b"weeks of work"
+
+
+def test_a_second_generator_is_loaded_by_its_file(tmp_path):
+    torch.manual_seed(0)
+    net, vae = HalloNet(SECOND), build_vae(SECOND)
+    pack(net, vae, tmp_path / "second.safetensors", {"net": 3})
+    second = load_generator(tmp_path / "second.safetensors", "cpu")
+    assert second.config == SECOND
+    name, value = next(iter(net.state_dict().items()))
+    assert torch.equal(value.half().float(), second.net.state_dict()[name])
