@@ -59,6 +59,10 @@ def batch(
     End it at any moment and run it again: what is complete is skipped. Changed photos or settings
     are done anew. Ends with status 1 if a photo could not be protected.
     """
+    if ray is None:
+        from silencer_core.batch.local import prepare
+
+        prepare()
     recipe = _recipe(preset, steps, face, generator, seed, device, speech)
     crew = _ray(recipe, ray, jobs) if ray is not None else _local(recipe, jobs)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,8 @@ ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "PASSIVE",
 }
+#: What workers import before they do anything; it takes longer than loading the generator.
+_PRELOADED = ["silencer_core.protect", "silencer_core.generators.mini.weights"]
 
 
 class MakeWorker(Protocol):
@@ -62,7 +65,7 @@ class LocalCrew:
     def __init__(self, recipe: Recipe, size: int, worker: MakeWorker = Worker) -> None:
         self.recipe, self.size, self.worker = recipe, size, worker
         self._hired = 0
-        self._context = multiprocessing.get_context("spawn")
+        self._context = prepare()
 
     def hire(self) -> _Member:
         """Start a process."""
@@ -99,6 +102,23 @@ class LocalCrew:
         member.line.close()
         member.process.kill()
         member.process.join()
+
+
+def prepare() -> multiprocessing.context.BaseContext:
+    """How processes are started here; worth calling early, it begins to import in the background.
+
+    On Linux they are forked from one that has imported everything and done nothing; elsewhere,
+    where that is not safe, each imports for itself.
+    """
+    if not sys.platform.startswith("linux"):
+        return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver  # is not there on Windows
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    with _environment(ONE_THREAD):
+        forkserver.ensure_running()
+    return context
 
 
 def workers_by_default(device: str | None) -> int:
