@@ -70,7 +70,9 @@ class CompareAttacks(io.ComfyNode):
         speech, shown = values.speech(audio), {}
         for name, frames in (("before", before), ("after", after)):
             path, shown[name] = temporary(name, ".mp4")
-            write_video(path, values.video(frames), speech, fps=round(fps), visible_mark=False)
+            write_video(
+                path, values.video(frames, name), speech, fps=round(fps), visible_mark=False
+            )
         shown |= {"kind": "videos", "fps": fps, "labels": LABELS}
         shown["frames"] = [len(before), len(after)]
         return io.NodeOutput(ui={"silencer": [shown]})

@@ -88,7 +88,11 @@ class FindPortrait(io.ComfyNode):
         generator=None,
     ) -> io.NodeOutput:
         photos = values.photos(image)
-        masks = zip(values.masks(face_mask, photos), values.masks(lip_mask, photos), strict=True)
+        masks = zip(
+            values.masks(face_mask, photos, "face_mask"),
+            values.masks(lip_mask, photos, "lip_mask"),
+            strict=True,
+        )
         found = [
             values.FoundPhoto(photo, face, padding, *given)
             for photo, given in zip(photos, masks, strict=True)

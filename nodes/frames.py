@@ -52,8 +52,12 @@ class ScoreFrames(io.ComfyNode):
     ) -> io.NodeOutput:
         from silencer_core.scores.films import score_films
 
-        given = {"unprotected": before, "protected": after, "control": control}
-        videos = {name: values.video(one) for name, one in given.items() if one is not None}
+        videos = {
+            "unprotected": values.video(before, "before"),
+            "protected": values.video(after, "after"),
+        }
+        if control is not None:
+            videos["control"] = values.video(control, "control")
         scores = score_films(videos, values.speech(audio), fps)
         return io.NodeOutput(
             scores.as_dict(),

@@ -118,16 +118,38 @@ def photos(image: Tensor, name: str = "image") -> list[Photo]:
     Any type and device; whole numbers count to their type's largest. Copied, since what ComfyUI
     gives was made in inference mode.
     """
-    if image.ndim != 4 or image.shape[3] not in (1, 3, 4) or not len(image):
+    if image.ndim != 4 or image.shape[3] not in (1, 3, 4) or not image.numel():
         raise SilencerError(
             f"{name}: it has shape {list(image.shape)}; give an IMAGE [batch, height, width, 3]."
         )
-    scale = 1 if image.is_floating_point() else torch.iinfo(image.dtype).max
-    pixels = image.to("cpu", torch.float32, copy=True).div_(scale).clamp_(0, 1).movedim(3, 1)
-    return [
-        Photo(one[:3].expand(3, -1, -1).contiguous(), one[3:].clone() if len(one) == 4 else None)
-        for one in pixels
-    ]
+    pixels = _finite(image, name).div_(_largest(image.dtype)).clamp_(0, 1).movedim(3, 1)
+    try:
+        return [
+            Photo(
+                one[:3].expand(3, -1, -1).contiguous(), one[3:].clone() if len(one) == 4 else None
+            )
+            for one in pixels
+        ]
+    except SilencerError as error:
+        raise SilencerError(f"{name}: {error}") from None
+
+
+def _finite(tensor: Tensor, name: str) -> Tensor:
+    """A float32 copy on the CPU; refused if a value is no finite real number."""
+    if tensor.is_complex():
+        raise SilencerError(f"{name}: its values are complex numbers; give real ones.")
+    copy = tensor.to("cpu", torch.float32, copy=True)
+    if not copy.isfinite().all():
+        raise SilencerError(
+            f"{name}: some values are not finite numbers (NaN or infinity); look at the node that "
+            "made it."
+        )
+    return copy
+
+
+def _largest(dtype: torch.dtype) -> int:
+    """What stands for 1."""
+    return 1 if dtype.is_floating_point or dtype == torch.bool else torch.iinfo(dtype).max
 
 
 def photo(image: Tensor, name: str = "image") -> Photo:
@@ -160,7 +182,7 @@ def only_portrait(portrait: Tensor | list[FoundPhoto], generator: Hallo) -> Port
     return found[0]
 
 
-def masks(mask: Tensor | None, like: Sequence[Photo]) -> list[Tensor | None]:
+def masks(mask: Tensor | None, like: Sequence[Photo], name: str = "mask") -> list[Tensor | None]:
     """A MASK `[B, h, w]` or `[h, w]` for each photo, `[H, W]` in 0..1 at its size.
 
     None where it is empty, as the 64 x 64 zeros are that Load Image gives for a picture without
@@ -168,7 +190,11 @@ def masks(mask: Tensor | None, like: Sequence[Photo]) -> list[Tensor | None]:
     """
     if mask is None:
         return [None] * len(like)
-    given = mask.to("cpu", torch.float32, copy=True).clamp_(0, 1).reshape(-1, *mask.shape[-2:])
+    if mask.ndim not in (2, 3, 4) or not mask.numel():
+        raise SilencerError(
+            f"{name}: it has shape {list(mask.shape)}; give a MASK [batch, height, width]."
+        )
+    given = _finite(mask, name).clamp_(0, 1).reshape(-1, *mask.shape[-2:])
     return [_fitted(given[min(i, len(given) - 1)], one) for i, one in enumerate(like)]
 
 
@@ -183,10 +209,28 @@ def _fitted(mask: Tensor, photo: Photo) -> Tensor | None:
 
 def speeches(audio: dict[str, Any], name: str = "audio") -> list[Speech]:
     """The recordings of an AUDIO `[B, C, T]`, channels averaged."""
-    waveform = audio["waveform"].to("cpu", torch.float32, copy=True)
     try:
-        return [Speech(one.mean(0), int(audio["sample_rate"])) for one in waveform]
+        waveform, rate = audio["waveform"], audio["sample_rate"]
+        shape = list(waveform.shape)
+    except (TypeError, KeyError, AttributeError):
+        raise SilencerError(
+            f"{name}: it is no AUDIO with a waveform and a sample_rate; connect a sound."
+        ) from None
+    if len(shape) != 3 or 0 in shape:
+        raise SilencerError(
+            f"{name}: its waveform has shape {shape}; give an AUDIO [batch, channels, samples]."
+        )
+    try:
+        whole = int(rate)
+    except (TypeError, ValueError, OverflowError):
+        whole = None
+    if whole is None or whole != rate:
+        raise SilencerError(f"{name}: its sample_rate is {rate!r}; give a whole number of Hz.")
+    try:
+        return [Speech(one.mean(0), whole) for one in _finite(waveform, name)]
     except SilencerError as error:
+        if str(error).startswith(f"{name}: "):
+            raise
         raise SilencerError(f"{name}: {error}") from None
 
 
@@ -195,9 +239,13 @@ def speech(audio: dict[str, Any], name: str = "audio") -> Speech:
     return speeches(audio, name)[0]
 
 
-def video(image: Tensor) -> Tensor:
-    """The frames of an IMAGE of any size, `[F, 3, H, W]`."""
-    return image.to("cpu", torch.float32, copy=True).movedim(3, 1)[:, :3]
+def video(image: Tensor, name: str = "frames") -> Tensor:
+    """The frames of an IMAGE of any size, `[F, 3, H, W]`; grey ones get three channels."""
+    if image.ndim != 4 or image.shape[3] not in (1, 3, 4) or not image.numel():
+        raise SilencerError(
+            f"{name}: the shape is {list(image.shape)}; give an IMAGE [frames, height, width, 3]."
+        )
+    return _finite(image, name).movedim(3, 1)[:, :3].expand(-1, 3, -1, -1)
 
 
 # out
