@@ -1,28 +1,37 @@
 """Protections side by side, at one budget: python benchmarks/protection.py --help
 
 Every figure is kept as it is found, one line of JSON per portrait, method, clean-up and guidance;
-what a file holds already is not measured again, so a run that was cut short goes on.
+what a file holds already is not measured again, so a run that was cut short goes on. With --keep,
+protected photos are kept too, and taken from there by other attacks.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from silencer_core.bench_protect import Trial, Tried, photos_with_a_face, rows, try_presets
+from silencer_core.bench_protect import (
+    Protected,
+    Trial,
+    Tried,
+    photos_with_a_face,
+    rows,
+    try_presets,
+)
 from silencer_core.errors import SilencerError
 from silencer_core.files import write_text
 from silencer_core.generators import load_generator
 from silencer_core.objectives.baselines import BASELINES
 from silencer_core.optimise.budget import Budget
 from silencer_core.optimise.descent import Descent
-from silencer_core.photo import Photo
+from silencer_core.photo import Photo, read_photo, write_photo
 from silencer_core.presets import PRESETS, Preset, with_steps
 from silencer_core.scores.report import plain
 from silencer_core.voices import held_out_voices
@@ -72,16 +81,74 @@ def method(text: str, budget: Budget) -> Preset:
 
 
 @dataclass(frozen=True)
+class KeepingTrial(Trial):
+    """A trial that protects a photo only once.
+
+    Attributes:
+        folder: for protected photos, by portrait and by everything else that they depend on.
+    """
+
+    folder: Path = Path("protected")
+
+    def protected(self, number: int, name: str, photo: Photo, chosen: Preset) -> Protected:
+        """From the folder where it is there already."""
+        networks = [self.generator, *self.also]
+        told = [asdict(chosen), number, [str(one.config.to_json()) for one in networks]]
+        told += [float(sum(p.double().sum() for p in one.net.parameters())) for one in networks]
+        key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        picture = self.folder / f"{Path(name).stem}-{key}.png"
+        figures = picture.with_suffix(".json")
+        if figures.exists():
+            return Protected(read_photo(picture).pixels, **json.loads(figures.read_text()))
+        found = super().protected(number, name, photo, chosen)
+        write_photo(replace(photo, pixels=found.pixels), picture)
+        kept = {one.name: getattr(found, one.name) for one in fields(found)[1:]}
+        write_text(figures, json.dumps(plain(kept)))
+        return found
+
+
+@dataclass(frozen=True)
 class Missing:
-    """A trial of only what a store does not hold yet."""
+    """A trial of only what a store does not hold yet.
+
+    Attributes:
+        known: portrait, preset, clean-up and guidance of what it holds.
+    """
 
     trial: Trial
-    known: frozenset[tuple[str, str]]
+    known: frozenset[tuple[str, str, str, float]]
 
     def __call__(self, number: int, name: str, photo: Photo) -> list[Tried]:
-        """One portrait with the methods that are missing for it."""
-        left = [one for one in self.trial.presets if (name, one.name) not in self.known]
-        return replace(self.trial, presets=left)(number, name, photo) if left else []
+        """One portrait with the methods and clean-ups that are missing for it."""
+        trial = self.trial
+
+        def lacks(preset: str, purify: str) -> bool:
+            keys = ((name, preset, purify, guidance) for guidance in trial.guidances)
+            return not self.known.issuperset(keys)
+
+        def left(purify: str) -> frozenset[str]:
+            return frozenset(one.name for one in trial.presets if lacks(one.name, purify))
+
+        found = []
+        for names, purifiers in grouped(left, trial.purifiers).items():
+            if names:
+                chosen = [one for one in trial.presets if one.name in names]
+                again = replace(trial, presets=chosen, purifiers=purifiers)
+                found += again(number, name, photo)
+        return [one for one in found if key_of(one) not in self.known]
+
+
+def grouped(key: Callable[[str], frozenset[str]], items: Iterable[str]) -> dict:
+    """Items by their keys, in order."""
+    groups: dict[frozenset[str], list[str]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def key_of(one: Tried) -> tuple[str, str, str, float]:
+    """What tells a figure apart."""
+    return one.portrait, one.preset, one.purify, one.guidance
 
 
 def stored(store: Path) -> list[Tried]:
@@ -96,7 +163,7 @@ def measured(
     """Add to the store what is missing in it; after each portrait how many are done."""
     known = stored(store)
     write_text(store, "".join(json.dumps(asdict(one)) + "\n" for one in known))
-    missing = Missing(trial, frozenset((one.portrait, one.preset) for one in known))
+    missing = Missing(trial, frozenset(map(key_of, known)))
     for done, found in enumerate(try_presets(missing, photos, workers), start=1):
         with store.open("a") as file:
             file.write("".join(json.dumps(asdict(one)) + "\n" for one in found))
@@ -123,10 +190,11 @@ def main(
     generator: Annotated[Path | None, typer.Option(help="Whom to protect against.")] = None,
     also: Annotated[Path | None, typer.Option(help="Whom to protect against at once.")] = None,
     attacker: Annotated[Path | None, typer.Option(help="Another generator that attacks.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Folder for the protected photos.")] = None,
 ) -> None:
     """Protect portraits by several methods within one budget, attack them, and compare."""
     budget = Budget(linf / 255, focus=focus)
-    trial = Trial(
+    settings = (
         load_generator(generator),
         held_out_voices(),
         [method(name.strip(), budget) for name in methods.split(";")],
@@ -136,6 +204,9 @@ def main(
         attacker and load_generator(attacker),
         [load_generator(also)] if also else [],
     )
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+    trial = KeepingTrial(*settings, folder=keep) if keep else Trial(*settings)
     photos = list(photos_with_a_face(portraits, count, trial.generator))
     for done in measured(trial, photos, store, workers):
         print(f"{done} of {len(photos)} portraits", flush=True)

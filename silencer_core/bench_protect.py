@@ -9,13 +9,14 @@ from time import process_time
 
 import torch
 import torch.multiprocessing as processes
+from torch import Tensor
 
 from silencer_core.audio import Speech
 from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.photo import Photo, read_photo
 from silencer_core.presets import Preset
-from silencer_core.protect import Protection, protect
+from silencer_core.protect import protect
 from silencer_core.scores.controls import EQUAL_LINF, noise_controls
 from silencer_core.scores.intervals import interval
 from silencer_core.scores.report import Attacked, Report
@@ -92,6 +93,17 @@ def photos_with_a_face(folder: Path, count: int, generator: Hallo) -> Iterator[t
 
 
 @dataclass(frozen=True)
+class Protected:
+    """A protected photo `[3, H, W]`, how visible the change is, and what it took; see `Tried`."""
+
+    pixels: Tensor
+    psnr: float
+    ssim: float
+    seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
 class Trial:
     """What every portrait goes through; see `try_presets`.
 
@@ -112,15 +124,11 @@ class Trial:
 
     def __call__(self, number: int, name: str, photo: Photo) -> list[Tried]:
         """One portrait with every preset."""
-        done = {}
-        for chosen in self.presets:
-            began = process_time()
-            found = protect(photo, self.generator, None, chosen, also=self.also, seed=number)
-            done[chosen.name] = found, process_time() - began
+        done = {one.name: self.protected(number, name, photo, one) for one in self.presets}
         tried = []
         for names in self._together():
             first, *others = names
-            protected = {one: done[one][0].photo.pixels for one in names}
+            protected = {one: done[one].pixels for one in names}
             noise = photo.pixels  # as large as the change, also where there is none
             if not torch.equal(noise, protected[first]):
                 noise = noise_controls(noise, protected[first])[EQUAL_LINF]
@@ -139,8 +147,21 @@ class Trial:
             for report in grid.reports:
                 control, *beside = report.controls
                 for key, attacked in zip(names, (report.protected, *beside), strict=True):
-                    tried.append(_tried(name, key, report, attacked, control, *done[key]))
+                    tried.append(_tried(name, key, report, attacked, control, done[key]))
         return tried
+
+    def protected(self, number: int, name: str, photo: Photo, chosen: Preset) -> Protected:
+        """One portrait by one preset; its number is the seed."""
+        began = process_time()
+        found = protect(photo, self.generator, None, chosen, also=self.also, seed=number)
+        face = found.report.faces[0]
+        return Protected(
+            found.photo.pixels,
+            face.visibility.psnr,
+            face.visibility.ssim,
+            round(face.seconds, 3),
+            round(process_time() - began, 3),
+        )
 
     def _together(self) -> list[list[str]]:
         """Names of presets of one largest change: they share one attack's noise."""
@@ -156,10 +177,8 @@ def _tried(
     report: Report,
     attacked: Attacked,
     noise: Attacked,
-    done: Protection,
-    cpu_seconds: float,
+    done: Protected,
 ) -> Tried:
-    face = done.report.faces[0]
     return Tried(
         preset,
         portrait,
@@ -174,10 +193,10 @@ def _tried(
         report.ratio("gain", noise),
         report.ratio("window", noise),
         report.identity_drop(attacked),
-        face.visibility.psnr,
-        face.visibility.ssim,
-        round(face.seconds, 3),
-        round(cpu_seconds, 3),
+        done.psnr,
+        done.ssim,
+        done.seconds,
+        done.cpu_seconds,
     )
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import pytest
+import torch
+from tiny import drawn_photo, tiny_generator
 
-from silencer_core.bench_protect import Tried, rows
+from silencer_core.bench_protect import Protected, Trial, Tried, rows
 from silencer_core.errors import SilencerError
 from silencer_core.objectives.baselines import BASELINES
 from silencer_core.optimise.budget import Budget
+from silencer_core.photo import Photo
 from silencer_core.presets import PRESETS, Preset
 
 PATH = Path(__file__).resolve().parents[1] / "benchmarks" / "protection.py"
@@ -25,9 +28,10 @@ def benchmark():
         yield importlib.import_module(PATH.stem)
 
 
-def figures(preset: str, portrait: str) -> Tried:
+def figures(preset: str, portrait: str, purify: str = "none") -> Tried:
     names = {field.name: 0.5 for field in fields(Tried)}
-    return Tried(**names | {"preset": preset, "portrait": portrait, "purify": "none"})
+    told = {"preset": preset, "portrait": portrait, "purify": purify, "guidance": 2.0}
+    return Tried(**names | told)
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,12 @@ class Toy:
 
     presets: list[Preset]
     asked: list
+    purifiers: tuple = ("none",)
+    guidances: tuple = (2.0,)
 
     def __call__(self, number, name, photo):
         self.asked.append((name, [one.name for one in self.presets]))
-        return [figures(one.name, name) for one in self.presets]
+        return [figures(one.name, name, p) for one in self.presets for p in self.purifiers]
 
 
 @pytest.mark.parametrize("name", [*PRESETS, *BASELINES])
@@ -71,6 +77,38 @@ def test_only_what_is_missing_is_measured(benchmark, tmp_path):
     assert {(one.portrait, one.preset) for one in benchmark.stored(store)} == {
         (portrait, preset) for portrait in "abc" for preset in ("fast", "strong")
     }
+
+
+def test_a_further_clean_up_is_measured_for_all(benchmark, tmp_path):
+    store, photos = tmp_path / "found.jsonl", [("a", None)]
+    presets = [benchmark.method(name, BUDGET) for name in ("fast", "strong")]
+    list(benchmark.measured(Toy(presets[:1], []), photos, store, 1))
+    wider = Toy(presets, [], ("none", "jpeg:75"))
+    list(benchmark.measured(wider, photos, store, 1))
+    assert wider.asked == [("a", ["strong"]), ("a", ["fast", "strong"])]
+    found = [(one.preset, one.purify) for one in benchmark.stored(store)]
+    assert sorted(found) == sorted(set(found))
+    assert len(found) == 4
+
+
+def test_a_kept_photo_is_not_protected_again(benchmark, tmp_path, monkeypatch):
+    generator, photo = tiny_generator(), Photo(drawn_photo())
+    chosen, made = benchmark.method("fast", BUDGET), []
+
+    def protected(trial, number, name, photo, chosen):
+        made.append((name, number))
+        return Protected(photo.pixels * 0, 40.0, 0.9, 1.0, 2.0)
+
+    monkeypatch.setattr(Trial, "protected", protected)
+    trial = benchmark.KeepingTrial(generator, [], [chosen], [], [], folder=tmp_path)
+    first = trial.protected(0, "a.jpg", photo, chosen)
+    again = trial.protected(0, "a.jpg", photo, chosen)
+    assert torch.equal(first.pixels, again.pixels)
+    assert again.cpu_seconds == 2.0
+    trial.protected(1, "a.jpg", photo, chosen)
+    trial.protected(0, "a.jpg", photo, benchmark.method("fast@3", BUDGET))
+    replace(trial, generator=tiny_generator(seed=1)).protected(0, "a.jpg", photo, chosen)
+    assert made == [("a.jpg", 0), ("a.jpg", 1), ("a.jpg", 0), ("a.jpg", 0)]
 
 
 def test_rows_hold_medians_over_portraits(benchmark):
