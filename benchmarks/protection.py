@@ -49,15 +49,16 @@ AS_PUBLISHED = Descent(
 )
 
 
-NAME = re.compile(r"(.+?)(?:@(\d+))?(?:\+(\d+))?(?:~([\d.]+))?")
+NAME = re.compile(r"(.+?)(?:@(\d+))?(?:\+(\d+)(?:\*([\d.]+))?)?(?:~([\d.]+))?")
 
 
 def method(text: str, budget: Budget) -> Preset:
     """A preset or a baseline by name, in this budget unless it says otherwise.
 
     Args:
-        text: `name[@steps][+latent][~change]`: other numbers of steps on the pixels and on the
-            inverted latent, another largest change in 255ths. `strong@0+80~24` is stage II alone.
+        text: `name[@steps][+latent[*rate]][~change]`: other numbers of steps on the pixels and on
+            the inverted latent, another learning rate there, another largest change in 255ths.
+            `strong@0+80~24` is stage II alone.
 
     Raises:
         SilencerError: there is none of that name.
@@ -70,13 +71,15 @@ def method(text: str, budget: Budget) -> Preset:
         chosen = Preset(text, BASELINES[name](), budget, AS_PUBLISHED)
     else:
         raise SilencerError(f"no method {text!r}: choose of {', '.join([*PRESETS, *BASELINES])}.")
-    steps, latent, change = parts.groups()[1:]
+    steps, latent, rate, change = parts.groups()[1:]
     if change:
         budget = replace(budget, linf=float(change) / 255)
     if steps:
         chosen = with_steps(chosen, int(steps))
     if latent:
         chosen = replace(chosen, latent=replace(chosen.latent, steps=int(latent)))
+    if rate:
+        chosen = replace(chosen, latent=replace(chosen.latent, learning_rate=float(rate)))
     return replace(chosen, name=text, budget=budget)
 
 

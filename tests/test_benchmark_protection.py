@@ -56,8 +56,9 @@ def test_every_method_has_the_same_budget(benchmark, name):
 
 
 def test_a_method_may_have_other_steps_stages_and_changes(benchmark):
-    found = benchmark.method("strong@0+80~24", BUDGET)
+    found = benchmark.method("strong@0+80*0.05~24", BUDGET)
     assert (found.descent.steps, found.latent.steps) == (0, 80)
+    assert found.latent.learning_rate == 0.05
     assert found.budget == Budget(24 / 255)
 
 
