@@ -28,6 +28,7 @@ from silencer_core.bench_protect import (
 from silencer_core.errors import SilencerError
 from silencer_core.files import write_text
 from silencer_core.generators import load_generator
+from silencer_core.objectives.anti_purify import AntiPurify
 from silencer_core.objectives.baselines import BASELINES
 from silencer_core.optimise.budget import Budget
 from silencer_core.optimise.descent import Descent
@@ -49,19 +50,20 @@ AS_PUBLISHED = Descent(
 )
 
 
-NAME = re.compile(r"(.+?)(?:@(\d+))?(?:\+(\d+)(?:\*([\d.]+))?)?(?:~([\d.]+))?")
+NAME = re.compile(r"(.+?)(?:%([\d.]+))?(?:@(\d+))?(?:\+(\d+)(?:\*([\d.]+))?)?(?:~([\d.]+))?")
 
 
 def method(text: str, budget: Budget) -> Preset:
     """A preset or a baseline by name, in this budget unless it says otherwise.
 
     Args:
-        text: `name[@steps][+latent[*rate]][~change]`: other numbers of steps on the pixels and on
-            the inverted latent, another learning rate there, another largest change in 255ths.
+        text: `name[%share][@steps][+latent[*rate]][~change]`: another share of steps that see the
+            portrait after the diffusion purifier, other numbers of steps on the pixels and on the
+            inverted latent, another learning rate there, another largest change in 255ths.
             `strong@0+80~24` is stage II alone.
 
     Raises:
-        SilencerError: there is none of that name.
+        SilencerError: there is none of that name, or it sees no clean-ups.
     """
     parts = NAME.fullmatch(text)
     name = parts[1] if parts else text
@@ -71,7 +73,11 @@ def method(text: str, budget: Budget) -> Preset:
         chosen = Preset(text, BASELINES[name](), budget, AS_PUBLISHED)
     else:
         raise SilencerError(f"no method {text!r}: choose of {', '.join([*PRESETS, *BASELINES])}.")
-    steps, latent, rate, change = parts.groups()[1:]
+    share, steps, latent, rate, change = parts.groups()[1:]
+    if share:
+        if not isinstance(chosen.objective, AntiPurify):
+            raise SilencerError(f"{text!r}: {name} sees no clean-ups; leave %{share} out.")
+        chosen = replace(chosen, objective=replace(chosen.objective, diffusion=float(share)))
     if change:
         budget = replace(budget, linf=float(change) / 255)
     if steps:

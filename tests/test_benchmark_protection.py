@@ -56,10 +56,16 @@ def test_every_method_has_the_same_budget(benchmark, name):
 
 
 def test_a_method_may_have_other_steps_stages_and_changes(benchmark):
-    found = benchmark.method("strong@0+80*0.05~24", BUDGET)
+    found = benchmark.method("strong%0.5@0+80*0.05~24", BUDGET)
+    assert found.objective.diffusion == 0.5
     assert (found.descent.steps, found.latent.steps) == (0, 80)
     assert found.latent.learning_rate == 0.05
     assert found.budget == Budget(24 / 255)
+
+
+def test_what_sees_no_clean_ups_has_no_share_of_them(benchmark):
+    with pytest.raises(SilencerError, match="leave %0.5 out"):
+        benchmark.method("AdvDM (+)%0.5", BUDGET)
 
 
 def test_an_unknown_method_is_refused(benchmark):
