@@ -22,6 +22,7 @@ from .cast import Cast
 from .descent import Descent, leads
 from .misplacing import misplaced
 from .muon import MuonAdamW
+from .precision import mixed_precision
 from .script import Script
 
 MOUTH_WEIGHT = 12.0
@@ -197,7 +198,7 @@ def train_net(
         motion = _chance(random) > NO_MOTION
         people = max(1, frames_per_step // max(frames, 3))
         batch = stage.batch(people, frames, motion)
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             loss = velocity_loss(net, batch, random)
         descent.descend(loss, steps)
         step = descent.step

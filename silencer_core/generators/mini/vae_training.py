@@ -18,6 +18,7 @@ from silencer_core.generators.hallo.vae import build_vae
 from .descent import Descent
 from .linear_encoder import outlet, set_linear_encoder, start_decoder
 from .mixture import Mixture
+from .precision import mixed_precision
 from .sheets import save_sheet
 
 AVERAGE = 0.995
@@ -66,7 +67,7 @@ def learn_encoder(
     test = mixture.held_out(24) * 2 - 1
     while descent.step < steps:
         x = mixture.batch(3_000_000 + SEEDS * seed + descent.step * batch, batch) * 2 - 1
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             latents = vae.encode(x).latent_dist.mode()
             y = vae.decode(latents + NOISE * torch.randn_like(latents)).sample
         size = (latents.float().square().mean() - 1).square()
@@ -115,7 +116,7 @@ def train_decoder(
         with torch.no_grad():
             latents = vae.encode(x).latent_dist.mode()
             latents = latents + NOISE * torch.randn_like(latents)
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             y = net["decoder"](net["post"](latents))
         descent.descend(reconstruction_loss(y.float(), x), steps)
         step = descent.step
