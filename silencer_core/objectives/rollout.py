@@ -7,7 +7,7 @@ open one. So making single predictions deaf is not enough; what counts is the cl
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +19,7 @@ from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.denoiser import ReferenceFeatures
 from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.portrait import Portrait
+from silencer_core.side_by_side import side_by_side
 
 from .nullify import BoundNullify, Draw, NullifyAudio
 
@@ -100,35 +101,41 @@ class BoundRollout(BoundNullify):
         settings, generator = self.rollout, self.generator
         # The timestep, which a rollout has no use for, chooses the guidance.
         guidance = settings.guidance[draw.timestep % len(settings.guidance)]
-        tokens = torch.cat([generator.audio_tokens(heard) for heard in draw.heard])
-        clips = self._sample(features, draw.noise, tokens, guidance)
-        heard, *others = clips.split(1)
+        heard, *others = self._clips(features, draw, guidance)
         weight = self.weight.to(generator.device)
         loss = settings.static * ((heard - self.static.to(heard)).square() * weight).mean()
         for other in others:
             loss = loss + settings.silence * ((heard - other).square() * weight).mean()
         return loss
 
+    def _clips(self, features: dict[str, Tensor], draw: Draw, guidance: float) -> list[Tensor]:
+        """One clip `[1, c, f, h, w]` for everything that the draw hears, all from its noise."""
+
+        def saying(heard: Tensor) -> Callable[..., Tensor]:
+            tokens = self.generator.audio_tokens(heard)
+            return lambda *values: self._sample(
+                dict(zip(features, values, strict=True)), draw.noise, tokens, guidance
+            )
+
+        clips = [saying(heard) for heard in draw.heard]
+        if self.generator.device.type != "cpu":
+            return [clip(*features.values()) for clip in clips]
+        return side_by_side(clips, *features.values())
+
     def _sample(
         self, features: dict[str, Tensor], noise: Tensor, tokens: Tensor, guidance: float
     ) -> Tensor:
-        """One clip `[1, c, f, h, w]` per row of tokens, all from the same noise."""
-        generator, rows = self.generator, len(tokens)
+        """A clip `[1, c, f, h, w]` by DDIM."""
+        generator = self.generator
         copies = generator.config.motion_frames
         motion = {name: x[:, None].expand(-1, copies, -1, -1) for name, x in features.items()}
         reference = ReferenceFeatures(features, motion)
         alphas = self.alphas.to(generator.device)
         stride = len(alphas) / self.rollout.steps
         times = [round(len(alphas) - k * stride) - 1 for k in range(self.rollout.steps)]
-        latents = noise.to(generator.device).expand(rows, -1, -1, -1, -1)
+        latents = noise.to(generator.device)
         for time, earlier in zip(times, [*times[1:], None], strict=True):
-            timestep = torch.tensor([time])
-            velocity = generator.predict(latents, timestep, self.condition, tokens, reference)
-            if guidance != 1:
-                blank = generator.predict(
-                    latents, timestep, self.nobody, torch.zeros_like(tokens), reference, blind=rows
-                )
-                velocity = blank + guidance * (velocity - blank)
+            velocity = self._velocity(latents, time, tokens, reference, guidance)
             alpha = alphas[time]
             clean = alpha.sqrt() * latents - (1 - alpha).sqrt() * velocity
             if earlier is None:
@@ -136,3 +143,25 @@ class BoundRollout(BoundNullify):
             noisy = (1 - alpha).sqrt() * latents + alpha.sqrt() * velocity
             latents = alphas[earlier].sqrt() * clean + (1 - alphas[earlier]).sqrt() * noisy
         raise AssertionError("the last step returns")
+
+    def _velocity(
+        self,
+        latents: Tensor,
+        time: int,
+        tokens: Tensor,
+        reference: ReferenceFeatures,
+        guidance: float,
+    ) -> Tensor:
+        """The guided prediction; of pure noise nothing but the portrait's half has a gradient."""
+        generator, timestep, hush = self.generator, torch.tensor([time]), torch.zeros_like(tokens)
+        if guidance == 1:
+            return generator.predict(latents, timestep, self.condition, tokens, reference)
+        if latents.requires_grad:
+            both, heard = torch.cat([latents, latents]), torch.cat([hush, tokens])
+            condition = self.condition.guided()
+            velocity = generator.predict(both, timestep, condition, heard, reference, blind=1)
+            blank, velocity = velocity.chunk(2)
+        else:
+            blank = generator.predict(latents, timestep, self.nobody, hush, reference, blind=1)
+            velocity = generator.predict(latents, timestep, self.condition, tokens, reference)
+        return blank + guidance * (velocity - blank)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from diffusers.models.attention import Attention, FeedForward
 from torch import Tensor, nn
 
@@ -37,12 +38,16 @@ class AudioBlock(nn.Module):
         self.ff = FeedForward(width, activation_fn="geglu")
 
     def forward(
-        self, hidden: Tensor, audio: Tensor, masks: Tensor, scales: Sequence[float]
+        self, hidden: Tensor, audio: Tensor, masks: Tensor, scales: Sequence[float], deaf: int = 0
     ) -> Tensor:
         hidden = hidden + self.attn1(self.norm1(hidden))
         query = self.norm2(hidden)
         for i, region in enumerate(REGIONS):
-            heard = getattr(self, f"attn2_{i}")(query, encoder_hidden_states=audio)
+            attn = getattr(self, f"attn2_{i}")
+            heard = attn(query[deaf:], encoder_hidden_states=audio[deaf:])
+            if deaf:  # the values of silent tokens are 0, whatever is asked: only the bias is left
+                nothing = attn.to_out[0].bias.to(heard).expand(deaf, *heard.shape[1:])
+                heard = torch.cat([nothing, heard])
             conv = getattr(self, f"zero_conv_{region}")
             heard = nn.functional.linear(
                 heard * masks[:, i, :, None], conv.weight[:, :, 0, 0], conv.bias
@@ -67,7 +72,7 @@ class AudioModule(nn.Module):
         self.proj_out = nn.Conv2d(width, channels, 1)
 
     def forward(
-        self, hidden: Tensor, audio: Tensor, masks: Tensor, scales: Sequence[float]
+        self, hidden: Tensor, audio: Tensor, masks: Tensor, scales: Sequence[float], deaf: int = 0
     ) -> Tensor:
         """Add what is heard.
 
@@ -76,9 +81,10 @@ class AudioModule(nn.Module):
             audio: `[N, T, audio_dim]`, the tokens of each frame.
             masks: `[N or 1, 3, h*w]` in 0..1: full (background), face, lip.
             scales: motion scale of the three regions; 1 is as trained.
+            deaf: leading rows whose tokens are all zero; what they hear needs no attention.
         """
         size = hidden.shape[-2:]
         inner = self.proj_in(self.norm(hidden)).flatten(2).transpose(1, 2)
         for block in self.transformer_blocks:
-            inner = block(inner, audio, masks, scales)
+            inner = block(inner, audio, masks, scales, deaf)
         return hidden + self.proj_out(inner.transpose(1, 2).unflatten(2, size))

@@ -116,7 +116,8 @@ class DenoisingNetwork(UNet):
             face_feature: `[B or 1, channels[0], h, w]`, the face locator's.
             reference: portrait and motion features, or none for "no image".
             motion_scale: strength of the audio on background, face and lips.
-            blind: leading samples that do not look at a portrait (unconditional half).
+            blind: leading samples that do not look at a portrait and hear nothing (unconditional
+                half): their audio tokens are zeros.
             forward: see `Forward`.
 
         Returns:
@@ -131,6 +132,7 @@ class DenoisingNetwork(UNet):
         tokens = per_frame(face_tokens).expand(batch * frames, -1, -1)
         audio = audio_tokens.expand(batch, -1, -1, -1).flatten(0, 1)
         masks = [per_frame(mask) for mask in masks]
+        deaf = blind * frames
         animate = forward == "animate"
         looking = torch.arange(batch - blind, device=latents.device)
         reader = looking.repeat_interleave(frames)
@@ -157,11 +159,11 @@ class DenoisingNetwork(UNet):
             hidden = block.attentions[i](
                 hidden,
                 encoder_hidden_states=tokens,
-                cross_attention_kwargs={**looked_at, "reader": reader, "blind": blind * frames},
+                cross_attention_kwargs={**looked_at, "reader": reader, "blind": deaf},
                 return_dict=False,
             )[0]
             scale = motion_scale if animate or place.name == MID else (1.0, 1.0, 1.0)
-            hidden = block.audio_modules[i](hidden, audio, masks[place.level], scale)
+            hidden = block.audio_modules[i](hidden, audio, masks[place.level], scale, deaf)
             return block.motion_modules[i](hidden, frames, motion_frames(place, hidden))
 
         hidden = self.conv_in(latents.transpose(1, 2).flatten(0, 1))
