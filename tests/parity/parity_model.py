@@ -93,8 +93,9 @@ def tolerance(
 
     Group norms over a handful of values amplify rounding: on another processor the reference's
     own code is up to 2e-5 from its own stored outputs and 1e-4 relative from its gradients. The
-    width of that is measured here by moving each input by one rounding, and four times it is
-    allowed, as every operation rounds and not only the input. Mistakes are a thousand times larger.
+    width of that is measured here by moving each input by one rounding, and eight times it is
+    allowed, as every operation rounds and not only the input: where the processor has AVX2 alone,
+    four and a half times it was seen. Mistakes are a thousand times larger.
     """
     exact = run(*tensors)
     floor = 0.0
@@ -103,7 +104,7 @@ def tolerance(
         moved = [x * (1 + 2**-23 * torch.randn(x.shape, generator=source).sign()) for x in tensors]
         floor = max(floor, distance(run(*moved), exact, relative))
     assert floor < 1e-3, "the comparison would mean nothing"
-    return max(stated, 4 * floor)
+    return max(stated, 8 * floor)
 
 
 def distance(found: Tensor, expected: Tensor, relative: bool = False) -> float:
