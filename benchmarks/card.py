@@ -2,7 +2,8 @@
 
 Tables stand between `<!-- figures: FILE -->` and `<!-- end -->`; FILE holds the JSON that a
 `silencer bench` command or benchmarks/protection.py wrote. `<!-- cost: FILE PHOTOS CORES -->` is
-what as many photos cost on so many cores. `--check` only says whether they match.
+what as many photos cost on so many cores, `<!-- batch: FILE -->` what benchmarks/batch.py wrote.
+`--check` only says whether they match.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ DOCUMENTS = (
     "docs/batch.md",
 )
 TABLE = re.compile(
-    r"(<!-- (figures|cost): (\S+)(?: (\d+) (\d+))? -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- (figures|cost|batch): (\S+)(?: (\d+) (\d+))? -->\n).*?(<!-- end -->)", re.DOTALL
 )
 
 MINI = (
@@ -86,6 +87,14 @@ def cost(figures: dict, photos: int, cores: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def batches(figures: dict) -> str:
+    """Every measurement in one row, its figures by name."""
+    lines = ["| | measured |", "|---|---|"]
+    for name, found in figures.items():
+        lines.append(f"| {name} | {'; '.join(f'{key}: {value}' for key, value in found.items())} |")
+    return "\n".join(lines) + "\n"
+
+
 def _span(figure: dict) -> str:
     return f"{figure['median']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
 
@@ -111,8 +120,9 @@ def filled(text: str) -> str:
     def fill(found: re.Match) -> str:
         head, kind, place, photos, cores, end = found.groups()
         figures = json.loads((ROOT / place).read_text())
-        made = table(figures) if kind == "figures" else cost(figures, int(photos), int(cores))
-        return head + made + end
+        if kind == "cost":
+            return head + cost(figures, int(photos), int(cores)) + end
+        return head + (table if kind == "figures" else batches)(figures) + end
 
     return TABLE.sub(fill, text)
 
