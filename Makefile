@@ -3,7 +3,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: demo test test-comfyui slow lint audit clean
+.PHONY: demo test test-comfyui slow lint audit lock clean
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -42,6 +42,13 @@ audit: .venv/ready
 	$(PYTHON) -m venv .venv/audit
 	.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
 	.venv/audit/bin/pip-audit --path "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')"
+
+# Every version and hash of the developers' environment, for all platforms, as of today.
+lock: .venv/ready
+	$(PYTHON) -m venv .venv/lock
+	.venv/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv/lock/bin/uv pip compile pyproject.toml --extra dev --extra faces --extra batch \
+		--universal --generate-hashes --no-header --no-annotate --quiet -o requirements-dev.lock
 
 clean:
 	rm -rf .venv

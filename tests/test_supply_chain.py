@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,11 @@ def test_no_file_brings_code(path):
             assert options.get("weights_only") == "True"
         if name.startswith("subprocess."):
             assert str(path.relative_to(ROOT).as_posix()) in RUNS_PROGRAMS
+
+
+def test_the_lock_names_every_dependency_with_hashes():
+    project = (ROOT / "pyproject.toml").read_text()
+    wanted = set(re.findall(r'"([a-z0-9-]+)>=[\d.]+"', project)) - {"setuptools"}
+    entries = re.split(r"\n(?=\S)", (ROOT / "requirements-dev.lock").read_text().strip())
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", entry) for entry in entries)
+    assert wanted <= {entry.split("==")[0] for entry in entries}
