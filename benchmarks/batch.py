@@ -6,10 +6,8 @@ Runs `silencer batch` as anybody would, as a program of its own, and kills it.
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -33,7 +31,7 @@ app = typer.Typer(add_completion=False, help=__doc__)
 
 
 class Batch:
-    """`silencer batch` at work, in a session of its own."""
+    """`silencer batch` at work, as a program of its own."""
 
     def __init__(self, photos: Path, output: Path, jobs: int, steps: int) -> None:
         words = ["batch", photos, output, "--preset", "fast", "--steps", steps, "--jobs", jobs]
@@ -54,13 +52,12 @@ class Batch:
 
     def done(self) -> int:
         """Results so far."""
-        return len(results(self.output))
+        return sum(1 for _ in self.output.glob("*.png"))
 
     def kill(self) -> int:
         """kill -9; how many of its processes outlive it by more than 20 seconds."""
-        ours = psutil.Process(self.process.pid)
-        helpers = ours.children(recursive=True)
-        os.kill(ours.pid, signal.SIGKILL)
+        helpers = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
         self.process.wait()
         return len(psutil.wait_procs(helpers, timeout=20)[1])
 
@@ -77,11 +74,15 @@ def made(folder: Path) -> Counter[str]:
     return Counter(entry["photo"] for entry in entries if entry["kind"] == "photo")
 
 
+def pictures(portraits: Path, count: int) -> list[Path]:
+    """The first photos of a folder."""
+    return sorted(path for path in portraits.iterdir() if path.suffix.lower() in PICTURES)[:count]
+
+
 def taken(portraits: Path, count: int, folder: Path) -> Path:
     """A folder with copies of the first photos."""
     folder.mkdir()
-    found = sorted(path for path in portraits.iterdir() if path.suffix.lower() in PICTURES)
-    for path in found[:count]:
+    for path in pictures(portraits, count):
         shutil.copy(path, folder)
     return folder
 
@@ -160,9 +161,8 @@ def memory(portraits: Portraits, json_file: Json, count: Count = 200, steps: Ste
     from silencer_core.presets import preset, with_steps
 
     worker = Worker(Recipe(with_steps(preset("fast"), steps), None))
-    found = sorted(path for path in portraits.iterdir() if path.suffix.lower() in PICTURES)
     resident = {}
-    for done, path in enumerate(found[:count], start=1):
+    for done, path in enumerate(pictures(portraits, count), start=1):
         worker.protect(Task(path.name, path.read_bytes()))
         if done in (20, count):
             resident[done] = psutil.Process().memory_info().rss / 2**20

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from silencer_core.threads import cores
+
 
 def side_by_side(functions: Sequence[Callable[..., Tensor]], *inputs: Tensor) -> list[Tensor]:
     """Every function's result for the same inputs; forward and backward run at the same time.
@@ -54,16 +56,16 @@ def _sum(gradients: Iterable[Tensor | None]) -> Tensor | None:
 
 
 def _at_once(work: Callable, items: Sequence) -> list:
-    threads = min(len(items), _cores())
+    threads = min(len(items), _threads())
     if threads == 1:
         return [work(item) for item in items]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, items))
 
 
-def _cores() -> int:
-    """How many cores are this process's; one of several workers has one."""
+def _threads() -> int:
+    """As many as there are cores; one of several workers has one."""
     if multiprocessing.parent_process() is not None:
         return 1
     given = os.environ.get("OMP_NUM_THREADS", "")
-    return int(given) if given.isdecimal() and int(given) else os.cpu_count() or 1
+    return int(given) if given.isdecimal() and int(given) else cores()

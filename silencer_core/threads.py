@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 SMALL = 256  # pixels along a side
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @contextmanager
 def few_threads(generator: Hallo) -> Iterator[None]:
     """One thread while a small generator works on the CPU; else, and afterwards, as it was.

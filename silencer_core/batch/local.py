@@ -125,12 +125,12 @@ def workers_by_default(device: str | None) -> int:
     """One per processor core, or one per GPU where there are any."""
     import torch
 
+    from silencer_core.threads import cores
+
     if device in (None, "cuda") and torch.cuda.is_available():
         return torch.cuda.device_count()
     if device in (None, "cpu"):
-        if hasattr(os, "sched_getaffinity"):
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
+        return cores()
     return 1
 
 
