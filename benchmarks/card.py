@@ -2,8 +2,9 @@
 
 Tables stand between `<!-- figures: FILE -->` and `<!-- end -->`; FILE holds the JSON that a
 `silencer bench` command or benchmarks/protection.py wrote. `<!-- cost: FILE PHOTOS CORES -->` is
-what as many photos cost on so many cores, `<!-- batch: FILE -->` what benchmarks/batch.py wrote.
-`--check` only says whether they match.
+what as many photos cost on so many cores, `<!-- batch: FILE -->` what benchmarks/batch.py wrote,
+`<!-- grid: FILE GUIDANCE -->` every method against every clean-up, `<!-- duels: FILE -->` every
+method against ours. `--check` only says whether they match.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ DOCUMENTS = (
     "docs/batch.md",
 )
 TABLE = re.compile(
-    r"(<!-- (figures|cost|batch): (\S+)(?: (\d+) (\d+))? -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- (figures|cost|batch|grid|duels): (\S+)((?: [\d.]+)*) -->\n).*?(<!-- end -->)", re.DOTALL
 )
 
 MINI = (
@@ -73,17 +74,65 @@ def _portraits(row: dict) -> str:
     return f"{row['portraits']}" if told == row["portraits"] else f"{row['portraits']} ({told})"
 
 
-def cost(figures: dict, photos: int, cores: int) -> str:
+def cost(figures: dict, photos: float, cores: float) -> str:
     """What protecting takes, from the measured processor seconds of one photo."""
     lines = [
-        f"| preset | seconds of one core per photo | core-hours for {photos:,} | "
-        f"days on {cores} cores |",
+        f"| preset | seconds of one core per photo | core-hours for {photos:,.0f} | "
+        f"days on {cores:.0f} cores |",
         "|---|---|---|---|",
     ]
     seconds = {row["preset"]: row["cpu_seconds"] for row in figures["rows"]}
     for preset, each in seconds.items():
         hours = photos * each / 3600
         lines.append(f"| {preset} | {each:.1f} | {hours:,.0f} | {hours / cores / 24:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+def grid(figures: dict, guidance: float) -> str:
+    """Methods down, clean-ups across: median gain left / median wide window left."""
+    rows = [row for row in figures["rows"] if row["guidance"] == guidance]
+    methods, clean_ups = (
+        list(dict.fromkeys(row[name] for row in rows)) for name in ("preset", "purify")
+    )
+    found = {
+        (row["preset"], row["purify"]): (
+            f"{row['gain_ratio']['median']:.2f} / {row['window_ratio']['median']:.2f}"
+        )
+        for row in rows
+    }
+    lines = [
+        f"| method | {' | '.join(clean_ups)} |",
+        "|" + "---|" * (len(clean_ups) + 1),
+    ]
+    for method in methods:
+        cells = [found.get((method, clean_up), "") for clean_up in clean_ups]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def duels(figures: dict) -> str:
+    """Per method: in how many cells (clean-up and guidance) ours leaves less, where it is closest.
+
+    A cell counts where the median paired difference is above 0, and as sure where all of its 95 %
+    interval is.
+    """
+    lines = [
+        "| method | cells | gain: ours less | surely | closest | wide window: ours less | surely "
+        "| closest |",
+        "|" + "---|" * 8,
+    ]
+    methods = dict.fromkeys(row["preset"] for row in figures["duels"])
+    for method in methods:
+        rows = [row for row in figures["duels"] if row["preset"] == method]
+        cells = [method, str(len(rows))]
+        for name in ("gain_ratio", "window_ratio"):
+            closest = min(rows, key=lambda row: row[name]["median"])
+            cells += [
+                str(sum(row[name]["median"] > 0 for row in rows)),
+                str(sum(row[name]["low"] > 0 for row in rows)),
+                f"{closest[name]['median']:+.3f}: {closest['purify']}, {closest['guidance']:g}",
+            ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -118,13 +167,14 @@ def filled(text: str) -> str:
     """The document with every table made anew from its file."""
 
     def fill(found: re.Match) -> str:
-        head, kind, place, photos, cores, end = found.groups()
+        head, kind, place, numbers, end = found.groups()
         figures = json.loads((ROOT / place).read_text())
-        if kind == "cost":
-            return head + cost(figures, int(photos), int(cores)) + end
-        return head + (table if kind == "figures" else batches)(figures) + end
+        return head + TABLES[kind](figures, *map(float, numbers.split())) + end
 
     return TABLE.sub(fill, text)
+
+
+TABLES = {"figures": table, "cost": cost, "batch": batches, "grid": grid, "duels": duels}
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ protected photos are kept too, and taken from there by other attacks.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
@@ -21,6 +22,7 @@ from silencer_core.bench_protect import (
     Protected,
     Trial,
     Tried,
+    duels,
     photos_with_a_face,
     rows,
     try_presets,
@@ -28,6 +30,7 @@ from silencer_core.bench_protect import (
 from silencer_core.errors import SilencerError
 from silencer_core.files import write_text
 from silencer_core.generators import load_generator
+from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.objectives.anti_purify import AntiPurify
 from silencer_core.objectives.baselines import BASELINES
 from silencer_core.optimise.budget import Budget
@@ -166,17 +169,30 @@ def stored(store: Path) -> list[Tried]:
     return [Tried(**json.loads(line)) for line in lines if line.endswith("\n")]
 
 
+def line(one: Tried) -> str:
+    """Of a store; figures to four decimals, which is more than they are worth."""
+    figures = {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(one).items()}
+    return json.dumps(figures) + "\n"
+
+
 def measured(
     trial: Trial, photos: Sequence[tuple[str, Photo]], store: Path, workers: int
 ) -> Iterator[int]:
     """Add to the store what is missing in it; after each portrait how many are done."""
     known = stored(store)
-    write_text(store, "".join(json.dumps(asdict(one)) + "\n" for one in known))
+    write_text(store, "".join(map(line, known)))
     missing = Missing(trial, frozenset(map(key_of, known)))
     for done, found in enumerate(try_presets(missing, photos, workers), start=1):
         with store.open("a") as file:
-            file.write("".join(json.dumps(asdict(one)) + "\n" for one in found))
+            file.write("".join(map(line, found)))
         yield done
+
+
+def with_clips(generator: Hallo, frames: int) -> Hallo:
+    """The same networks, making so many frames at once."""
+    generator = copy.copy(generator)
+    generator.config = replace(generator.config, clip_frames=frames)
+    return generator
 
 
 def main(
@@ -195,22 +211,26 @@ def main(
     focus: Annotated[float, typer.Option(help="See `Budget`.")] = 0.6,
     count: Annotated[int, typer.Option(help="Portraits, at most.")] = 20,
     frames: Annotated[int, typer.Option(help="Video frames per attack.")] = 16,
+    clip: Annotated[int, typer.Option(help="Of these, how many are made at once.")] = 16,
     workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
     generator: Annotated[Path | None, typer.Option(help="Whom to protect against.")] = None,
     also: Annotated[Path | None, typer.Option(help="Whom to protect against at once.")] = None,
     attacker: Annotated[Path | None, typer.Option(help="Another generator that attacks.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Folder for the protected photos.")] = None,
+    ours: Annotated[str, typer.Option(help="Of the methods, the one to measure others by.")] = "",
 ) -> None:
     """Protect portraits by several methods within one budget, attack them, and compare."""
     budget = Budget(linf / 255, focus=focus)
+    protected_against = load_generator(generator)
+    attacks = load_generator(attacker) if attacker else protected_against
     settings = (
-        load_generator(generator),
+        protected_against,
         held_out_voices(),
         [method(name.strip(), budget) for name in methods.split(";")],
         [name.strip() for name in purify.split(";")],
         [float(value) for value in guidance.split(",")],
         frames,
-        attacker and load_generator(attacker),
+        with_clips(attacks, clip),
         [load_generator(also)] if also else [],
     )
     if keep:
@@ -219,7 +239,9 @@ def main(
     photos = list(photos_with_a_face(portraits, count, trial.generator))
     for done in measured(trial, photos, store, workers):
         print(f"{done} of {len(photos)} portraits", flush=True)
-        write_text(table, json.dumps({"rows": plain(rows(stored(store)))}, indent=2))
+        found = stored(store)
+        told = {"rows": rows(found)} | ({"duels": duels(found, ours)} if ours else {})
+        write_text(table, json.dumps(plain(told), indent=1))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 from time import process_time
 
@@ -234,10 +235,6 @@ def rows(tried: Sequence[Tried]) -> list[dict]:
     Ratios of gain and response leave out portraits on which the unprotected attack failed (gain
     below `LEAST_GAIN`): there is nothing to divide by. Their `count` says how many are left.
     """
-
-    def counts(one: Tried, name: str) -> bool:
-        return name not in OF_THE_MOUTH or one.gain_unprotected >= LEAST_GAIN
-
     groups: dict[tuple, list[Tried]] = {}
     for one in tried:
         groups.setdefault((one.preset, one.purify, one.guidance), []).append(one)
@@ -246,7 +243,7 @@ def rows(tried: Sequence[Tried]) -> list[dict]:
     for key in sorted(groups, key=lambda key: order.index(key[0])):  # stable
         group = groups[key]
         figures = {
-            name: interval([getattr(one, name) for one in group if counts(one, name)])
+            name: interval([getattr(one, name) for one in group if _counts(one, name)])
             for name in (*RATIOS, "identity_drop_db", "psnr", "ssim", "seconds", "cpu_seconds")
         }
         row = dict(zip(("preset", "purify", "guidance"), key, strict=True))
@@ -257,3 +254,34 @@ def rows(tried: Sequence[Tried]) -> list[dict]:
         }
         out.append(row)
     return out
+
+
+def duels(tried: Sequence[Tried], ours: str) -> list[dict]:
+    """What every other method leaves beyond ours, portrait by portrait.
+
+    One row per method, clean-up and guidance: medians, with intervals, of the paired differences
+    of the relative gain and of the relative wide window. Above 0, ours is the better protection.
+    """
+    place = attrgetter("portrait", "purify", "guidance")
+    mine = {place(one): one for one in tried if one.preset == ours}
+    groups: dict[tuple, list[tuple[Tried, Tried]]] = {}
+    for one in tried:
+        if one.preset != ours and place(one) in mine:
+            group = groups.setdefault((one.preset, one.purify, one.guidance), [])
+            group.append((one, mine[place(one)]))
+    out = []
+    for key, pairs in groups.items():
+        row = dict(zip(("preset", "purify", "guidance"), key, strict=True))
+        for name in ("gain_ratio", "window_ratio"):
+            beyond = [
+                getattr(other, name) - getattr(own, name)
+                for other, own in pairs
+                if _counts(other, name)
+            ]
+            row[name] = asdict(interval(beyond))
+        out.append(row)
+    return out
+
+
+def _counts(one: Tried, name: str) -> bool:
+    return name not in OF_THE_MOUTH or one.gain_unprotected >= LEAST_GAIN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import skimage.data
@@ -12,7 +12,7 @@ from PIL import Image
 from tiny import babble, tiny_generator
 from typer.testing import CliRunner
 
-from silencer_core.bench_protect import Trial, rows, try_presets
+from silencer_core.bench_protect import LEAST_GAIN, Trial, Tried, duels, rows, try_presets
 from silencer_core.cli import app
 from silencer_core.objectives.nullify import NullifyAudio
 from silencer_core.optimise.budget import Budget
@@ -93,3 +93,29 @@ def test_the_command_writes_what_it_measured(tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     assert "quick" in done.output
     assert len(json.loads(out.read_text())["rows"]) == 1
+
+
+def tried(
+    preset: str, portrait: str, gain: float, window: float, unprotected: float = 0.5
+) -> Tried:
+    told = {"preset": preset, "portrait": portrait, "purify": "none", "guidance": 2.0}
+    told |= {"gain_ratio": gain, "window_ratio": window, "gain_unprotected": unprotected}
+    return Tried(**{field.name: 0.5 for field in fields(Tried)} | told)
+
+
+def test_a_duel_is_fought_portrait_by_portrait():
+    ours = [tried("ours", name, 0.1, 0.2) for name in "abc"]
+    other = [tried("other", "a", 0.3, 0.1), tried("other", "b", 0.5, 0.1)]
+    (row,) = duels([*ours, *other], "ours")
+    assert (row["preset"], row["purify"], row["guidance"]) == ("other", "none", 2.0)
+    assert row["gain_ratio"]["median"] == pytest.approx(0.3)
+    assert row["window_ratio"]["median"] == pytest.approx(-0.1)
+    assert row["gain_ratio"]["count"] == 2
+
+
+def test_a_duel_of_gains_needs_a_mouth_that_talked():
+    mute = 0.9 * LEAST_GAIN
+    found = [tried("ours", "a", 0.1, 0.2, mute), tried("other", "a", 0.3, 0.4, mute)]
+    (row,) = duels(found, "ours")
+    assert row["gain_ratio"]["count"] == 0
+    assert row["window_ratio"]["count"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -127,3 +128,16 @@ def test_rows_hold_medians_over_portraits(benchmark):
     assert (row["preset"], row["guidance"], row["portraits"]) == ("fast", 2.0, 3)
     assert row["gain_ratio"]["median"] == 0.2
     assert row["psnr"] == 0.5
+
+
+def test_an_attack_may_make_shorter_clips(benchmark):
+    generator = tiny_generator()
+    shorter = benchmark.with_clips(generator, 2)
+    assert shorter.config.clip_frames == 2
+    assert generator.config.clip_frames != 2
+    assert shorter.net is generator.net
+
+
+def test_stored_figures_have_four_decimals(benchmark):
+    one = replace(figures("fast", "a"), gain_ratio=0.123456)
+    assert json.loads(benchmark.line(one))["gain_ratio"] == 0.1235

@@ -1,0 +1,29 @@
+"""benchmarks/ablations.py: one setting is changed at a time."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+PATH = Path(__file__).resolve().parents[1] / "benchmarks" / "ablations.py"
+
+
+@pytest.fixture(scope="module")
+def ablations():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(PATH.parent)
+        yield importlib.import_module(PATH.stem)
+
+
+def test_no_two_variants_are_the_same(ablations):
+    assert len(set(map(repr, ablations.VARIANTS.values()))) == len(ablations.VARIANTS)
+
+
+def test_few_voices_are_the_first(ablations):
+    class Hears:
+        def bind(self, generator, portrait, audio, seed):
+            return audio
+
+    assert ablations.FewVoices(Hears(), 2).bind(None, None, ["a", "b", "c"]) == ["a", "b"]

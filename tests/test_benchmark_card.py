@@ -1,0 +1,46 @@
+"""benchmarks/card.py: tables say what the figures say."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+PATH = Path(__file__).resolve().parents[1] / "benchmarks" / "card.py"
+
+
+@pytest.fixture(scope="module")
+def card():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(PATH.parent)
+        yield importlib.import_module(PATH.stem)
+
+
+def row(preset: str, purify: str, guidance: float, gain: float, window: float) -> dict:
+    def figure(value: float) -> dict:
+        return {"median": value, "low": value - 0.1, "high": value + 0.1}
+
+    told = {"preset": preset, "purify": purify, "guidance": guidance}
+    return told | {"gain_ratio": figure(gain), "window_ratio": figure(window)}
+
+
+def test_a_grid_has_methods_down_and_clean_ups_across(card):
+    rows = [
+        row("ours", "none", 2.0, 0.01, 0.13),
+        row("ours", "jpeg:75", 2.0, 0.02, 0.14),
+        row("other", "none", 2.0, 0.9, 0.8),
+        row("other", "none", 5.0, 0.7, 0.7),
+    ]
+    assert card.grid({"rows": rows}, 2.0).splitlines() == [
+        "| method | none | jpeg:75 |",
+        "|---|---|---|",
+        "| ours | 0.01 / 0.13 | 0.02 / 0.14 |",
+        "| other | 0.90 / 0.80 |  |",
+    ]
+
+
+def test_duels_count_cells_and_show_the_closest(card):
+    found = [row("other", "none", 2.0, 0.05, 0.5), row("other", "blur:1", 5.0, 0.3, -0.2)]
+    *_, line = card.duels({"duels": found}).splitlines()
+    assert line == "| other | 2 | 2 | 1 | +0.050: none, 2 | 1 | 1 | -0.200: blur:1, 5 |"
