@@ -1,11 +1,12 @@
 """Muon and AdamW as one optimiser, and gradients shared by processes."""
 
+import pytest
 import torch
 import torch.multiprocessing as processes
 from torch import nn
 
 from silencer_core.generators.mini.descent import leads, share_gradients
-from silencer_core.generators.mini.muon import MuonAdamW
+from silencer_core.generators.mini.muon import Muon, MuonAdamW, orthogonal
 
 
 def small_net() -> nn.Module:
@@ -37,6 +38,30 @@ def test_every_parameter_moves():
     before = [p.clone() for p in net.parameters()]
     descended(net, MuonAdamW(net, 3e-3), 1)
     assert all(not torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("shape", [(8, 24), (24, 8)])
+def test_singular_values_come_near_one(shape):
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    found = torch.linalg.svdvals(orthogonal(matrix))
+    assert 0.6 < found.min() < found.max() < 1.3
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="needs torch 2.9")
+def test_muon_is_that_of_torch():
+    random = torch.Generator().manual_seed(3)
+    start, gradients = (torch.randn(n, 20, generator=random) for n in (12, 36))
+    ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+    optimisers = (
+        Muon([ours], 0.1),
+        torch.optim.Muon([theirs], lr=0.1, weight_decay=1e-2, adjust_lr_fn="match_rms_adamw"),
+    )
+    for gradient in gradients.split(12):
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        for optimiser in optimisers:
+            optimiser.step()
+    assert (ours - start).abs().mean() > 0.03
+    assert (ours - theirs).abs().max() < 0.003  # bfloat16
 
 
 def test_its_state_goes_on():
