@@ -73,16 +73,25 @@ def meter(
     steps: int = 3000,
     name: Which = Name.MINI,
 ) -> None:
-    """Train the mouth meter unless it is there, and say how well it reads held-out people."""
+    """Train the mouth meter unless it is there, and say how well it reads held-out people.
+
+    A second generator is read by the shipped one: figures of both then mean the same.
+    """
+    import shutil
+
     import torch
     from safetensors.torch import save_file
 
     from .drawings import Drawings
     from .meter import meter_windows, train_meter
     from .photographs import Photographs
+    from .weights import METER
 
     recipe, config = RECIPES[name], RECIPES[name].config
-    if (out / "meter.safetensors").exists():
+    if (out / METER.name).exists():
+        return
+    if name is not Name.MINI:
+        shutil.copy(METER, out / METER.name)
         return
     torch.set_num_threads(1)
     log = logger(out / "meter.log")
@@ -265,7 +274,7 @@ def pack(
     to: Annotated[Path | None, typer.Option(help="Folder; the package's own if none.")] = None,
     name: Which = Name.MINI,
 ) -> None:
-    """Write the weights to ship: networks and autoencoder in one file, the meter in another."""
+    """Write the weights to ship: networks and autoencoder in a file, its meter in another."""
     import shutil
 
     import torch
@@ -285,13 +294,15 @@ def pack(
     steps = {stage: state["step"] for stage, state in states.items()}
     vae = latest_vae(out, RECIPES[name].config)
     write(networks, vae, folder / f"{name.value}.safetensors", steps)
-    shutil.copy(out / METER.name, folder / METER.name)
+    if name is Name.MINI:
+        shutil.copy(out / METER.name, folder / METER.name)
 
 
 @app.command()
 def unpack(
     start: Annotated[Path, typer.Argument(help="Folder that `pack` wrote to.")],
     out: Out = Path("runs/mini"),
+    name: Which = Name.MINI,
 ) -> None:
     """The reverse of `pack`: a state from which the stages go on, less their optimisers' memory."""
     import shutil
@@ -299,13 +310,14 @@ def unpack(
     import torch
     from safetensors.torch import save_file
 
-    from .weights import METER, WEIGHTS, load_mini, trained_steps
+    from .weights import METER, load_mini, trained_steps
 
     if (out / "net.pt").exists():
         raise typer.BadParameter(f"{out} holds a training already; choose another folder.")
     out.mkdir(parents=True, exist_ok=True)
-    packed = load_mini(start / WEIGHTS.name)
-    steps = trained_steps(start / WEIGHTS.name)
+    weights, meter = start / f"{name.value}.safetensors", start / METER.name
+    packed = load_mini(weights)
+    steps = trained_steps(weights)
     save_file(packed.vae.state_dict(), out / "vae.safetensors")
     decoder = torch.nn.ModuleDict(
         {"decoder": packed.vae.decoder, "post": packed.vae.post_quant_conv}
@@ -314,7 +326,7 @@ def unpack(
         weights = module.state_dict()
         state = {"net": weights, "mean": weights, "step": steps[stage]}
         torch.save(state, out / f"{stage}.pt")
-    shutil.copy(start / METER.name, out / METER.name)
+    shutil.copy(meter if meter.exists() else METER, out / METER.name)
 
 
 @app.command(name="all")
