@@ -260,7 +260,8 @@ def duels(tried: Sequence[Tried], ours: str) -> list[dict]:
     """What every other method leaves beyond ours, portrait by portrait.
 
     One row per method, clean-up and guidance: medians, with intervals, of the paired differences
-    of the relative gain and of the relative wide window. Above 0, ours is the better protection.
+    of the relative gain's size and of the relative wide window. Above 0, ours is the better
+    protection. A gain below 0 is no better than one above: the mouth still moves with the speech.
     """
     place = attrgetter("portrait", "purify", "guidance")
     mine = {place(one): one for one in tried if one.preset == ours}
@@ -274,7 +275,7 @@ def duels(tried: Sequence[Tried], ours: str) -> list[dict]:
         row = dict(zip(("preset", "purify", "guidance"), key, strict=True))
         for name in ("gain_ratio", "window_ratio"):
             beyond = [
-                getattr(other, name) - getattr(own, name)
+                abs(getattr(other, name)) - abs(getattr(own, name))
                 for other, own in pairs
                 if _counts(other, name)
             ]

@@ -105,7 +105,7 @@ def tried(
 
 def test_a_duel_is_fought_portrait_by_portrait():
     ours = [tried("ours", name, 0.1, 0.2) for name in "abc"]
-    other = [tried("other", "a", 0.3, 0.1), tried("other", "b", 0.5, 0.1)]
+    other = [tried("other", "a", 0.3, 0.1), tried("other", "b", -0.5, 0.1)]
     (row,) = duels([*ours, *other], "ours")
     assert (row["preset"], row["purify"], row["guidance"]) == ("other", "none", 2.0)
     assert row["gain_ratio"]["median"] == pytest.approx(0.3)
