@@ -1,0 +1,177 @@
+"""Pictures of the stored results, for the documents: python benchmarks/figures.py
+
+Each is a PNG in docs/images that carries the digest of the results it was drawn from; `--check`
+only says whether these are still the same. Drawing needs `pip install matplotlib`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS, IMAGES = ROOT / "benchmarks" / "results", ROOT / "docs" / "images"
+DIGEST = "Results"  # key of the PNG's text
+GAIN, WINDOW = "gain_ratio", "window_ratio"
+TITLES = {GAIN: "gain left", WINDOW: "wide window left"}
+
+
+class Figure(NamedTuple):
+    """A picture: its file, the results it shows, and what draws their rows with pyplot."""
+
+    name: str
+    results: str
+    draw: Callable[[list[dict]], None]
+
+    @property
+    def source(self) -> Path:
+        return RESULTS / self.results
+
+    @property
+    def target(self) -> Path:
+        return IMAGES / self.name
+
+
+def robustness(rows: list[dict]) -> None:
+    """Methods against clean-ups; each cell the mean over guidances of the medians."""
+    import matplotlib.pyplot as plt
+
+    methods, clean_ups = (
+        list(dict.fromkeys(row[name] for row in rows)) for name in ("preset", "purify")
+    )
+    _, panels = plt.subplots(
+        1, 2, figsize=(4 + 1.1 * len(clean_ups), 1.6 + 0.34 * len(methods)), sharey=True
+    )
+    for axes, (name, title) in zip(panels, TITLES.items(), strict=True):
+        found: dict[tuple[str, str], list[float]] = {}
+        for row in rows:
+            found.setdefault((row["preset"], row["purify"]), []).append(row[name]["median"])
+        grid = [[_mean(found.get((m, c), [])) for c in clean_ups] for m in methods]
+        axes.imshow(grid, cmap="RdYlBu_r", vmin=0, vmax=1, aspect="auto")
+        for i, line in enumerate(grid):
+            for j, value in enumerate(line):
+                dark = value < 0.15 or value > 0.85
+                axes.text(
+                    j, i, f"{value:.2f}", ha="center", va="center", size=7,
+                    color="white" if dark else "black",
+                )  # fmt: skip
+        axes.set_title(f"{title},\nmean over guidances")
+        axes.set_xticks(range(len(clean_ups)), clean_ups, rotation=40, ha="right")
+        axes.set_yticks(range(len(methods)), methods)
+
+
+def guidances(rows: list[dict]) -> None:
+    """One line per method over the attacker's guidance, on the photo as it was saved."""
+    lines = _by_method([row for row in rows if row["purify"] == "none"])
+    _curves(lines, "guidance", "guidance of the attacker")
+
+
+def visibility(rows: list[dict]) -> None:
+    """One line per method over the PSNR of its change."""
+    lines: dict[str, list[dict]] = {}
+    for row in rows:
+        lines.setdefault(row["preset"].partition("~")[0], []).append(row)
+    _curves(lines, "psnr", "PSNR of the change, dB (right: less visible)")
+
+
+def steps(rows: list[dict]) -> None:
+    """One line per method over the processor's seconds."""
+    lines: dict[str, list[dict]] = {}
+    for row in rows:
+        lines.setdefault(row["preset"].partition("@")[0], []).append(row)
+    _curves(lines, "cpu_seconds", "seconds of one core", log=True)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
+
+
+def _by_method(rows: list[dict]) -> dict[str, list[dict]]:
+    lines: dict[str, list[dict]] = {}
+    for row in rows:
+        lines.setdefault(row["preset"], []).append(row)
+    return lines
+
+
+def _curves(lines: dict[str, list[dict]], across: str, label: str, log: bool = False) -> None:
+    """Medians with their intervals; gain on the left, wide window on the right."""
+    import matplotlib.pyplot as plt
+
+    _, panels = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True)
+    for axes, (name, title) in zip(panels, TITLES.items(), strict=True):
+        axes.set_prop_cycle(color=plt.get_cmap("tab20").colors)
+        for method, rows in lines.items():
+            rows = sorted(rows, key=lambda row: row[across])
+            middle = [row[name]["median"] for row in rows]
+            spread = [
+                [m - row[name]["low"] for m, row in zip(middle, rows, strict=True)],
+                [row[name]["high"] - m for m, row in zip(middle, rows, strict=True)],
+            ]
+            axes.errorbar(
+                [row[across] for row in rows], middle, yerr=spread, marker="o", markersize=3,
+                linewidth=1.2, elinewidth=0.6, capsize=2, label=method,
+            )  # fmt: skip
+        axes.axhline(1, color="grey", linewidth=0.6, linestyle=":")
+        axes.set(title=title, xlabel=label, ylim=(-0.1, None))
+        if log:
+            axes.set_xscale("log")
+    panels[0].set_ylabel("protected / unprotected")
+    panels[1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+
+
+FIGURES = (
+    Figure("robustness.png", "comparison.json", robustness),
+    Figure("guidance.png", "comparison.json", guidances),
+    Figure("visibility.png", "visibility.json", visibility),
+    Figure("steps.png", "steps.json", steps),
+)
+
+
+def digest(path: Path) -> str:
+    """Of the figures in a file, however they are laid out."""
+    return hashlib.sha256(json.dumps(json.loads(path.read_text())).encode()).hexdigest()
+
+
+def is_current(figure: Figure) -> bool:
+    """Whether the picture shows what is stored."""
+    if not figure.target.exists():
+        return False
+    with Image.open(figure.target) as picture:
+        return picture.info.get(DIGEST) == digest(figure.source)
+
+
+def draw(figure: Figure) -> None:
+    """Write the picture."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure.draw(json.loads(figure.source.read_text())["rows"])
+    told = {DIGEST: digest(figure.source), "Software": None}
+    plt.savefig(figure.target, dpi=110, bbox_inches="tight", metadata=told)
+    plt.close("all")
+
+
+def main() -> int:
+    """Draw what is not current, or with `--check` say whether there is any; 1 if so.
+
+    What was not measured yet is left out.
+    """
+    known = [figure for figure in FIGURES if figure.source.exists()]
+    stale = [figure for figure in known if not is_current(figure)]
+    if "--check" not in sys.argv:
+        for figure in stale:
+            draw(figure)
+        return 0
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
