@@ -65,7 +65,7 @@ PRESETS = {
         ),
         Preset(
             "strong",
-            AntiPurify(NullifyRollout(), share=0.6, diffusion=0.25),
+            AntiPurify(NullifyAudio(intervals=((700, 1000),), draws=1), share=0.4, diffusion=0.8),
             Budget(16 / 255, focus=0.75),
             Descent(steps=80, rate=2 / 255, validate_every=20),
         ),
