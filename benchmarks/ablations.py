@@ -6,30 +6,24 @@ gone on with like what benchmarks/protection.py measures.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from protection import measured, stored, with_clips
+from protection import tabulate, with_clips
 
 from silencer_core.audio import DrivingAudio
-from silencer_core.bench_protect import Trial, photos_with_a_face, rows
-from silencer_core.files import write_text
+from silencer_core.bench_protect import Trial, photos_with_a_face
 from silencer_core.generators import load_generator
 from silencer_core.generators.hallo.generator import Hallo
-from silencer_core.objectives.anti_purify import AntiPurify
 from silencer_core.objectives.combined import Combined
-from silencer_core.objectives.nullify import NullifyAudio
 from silencer_core.objectives.objective import BoundObjective, Objective
 from silencer_core.objectives.rollout import NullifyRollout
 from silencer_core.optimise.budget import Budget
-from silencer_core.optimise.descent import Descent
 from silencer_core.portrait import Portrait
-from silencer_core.presets import LatentStage, Preset
-from silencer_core.scores.report import plain
+from silencer_core.presets import PRESETS, LatentStage, Preset
 from silencer_core.voices import held_out_voices
 
 
@@ -46,22 +40,17 @@ class FewVoices:
         return self.objective.bind(generator, portrait, audio[: self.count], seed)
 
 
-LOSS = NullifyAudio(draws=1)
-BASE = Preset(
-    "as it is",
-    AntiPurify(LOSS, share=0.4),
-    Budget(16 / 255, focus=0.75),
-    Descent(steps=40, rate=2 / 255, validate_every=20),
-)
+BASE = replace(PRESETS["fast"], name="as it is", budget=Budget(16 / 255, focus=0.75))
+LOSS = BASE.objective.objective
 
 
 def loss(**changed) -> Preset:
     """Other settings of the nullifying loss."""
-    return replace(BASE, objective=AntiPurify(replace(LOSS, **changed), share=0.4))
+    return seen(objective=replace(LOSS, **changed))
 
 
 def seen(**changed) -> Preset:
-    """Other clean-ups on the way."""
+    """Other clean-ups on the way, or another loss behind them."""
     return replace(BASE, objective=replace(BASE.objective, **changed))
 
 
@@ -83,7 +72,7 @@ def latent(depth: int) -> Preset:
 
 def instead(objective: Objective) -> Preset:
     """Another loss behind the same clean-ups."""
-    return replace(BASE, objective=AntiPurify(objective, share=0.4))
+    return seen(objective=objective)
 
 
 #: What is changed -> the whole preset.
@@ -153,9 +142,7 @@ def main(
         with_clips(generator, clip),
     )
     photos = list(photos_with_a_face(portraits, count, generator))
-    for done in measured(trial, photos, store, workers):
-        print(f"{done} of {len(photos)} portraits", flush=True)
-        write_text(table, json.dumps(plain({"rows": rows(stored(store))}), indent=1))
+    tabulate(trial, photos, store, table, workers)
 
 
 if __name__ == "__main__":

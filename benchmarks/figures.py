@@ -74,28 +74,23 @@ def guidances(rows: list[dict]) -> None:
 
 def visibility(rows: list[dict]) -> None:
     """One line per method over the PSNR of its change."""
-    lines: dict[str, list[dict]] = {}
-    for row in rows:
-        lines.setdefault(row["preset"].partition("~")[0], []).append(row)
-    _curves(lines, "psnr", "PSNR of the change, dB (right: less visible)")
+    _curves(_by_method(rows, "~"), "psnr", "PSNR of the change, dB (right: less visible)")
 
 
 def steps(rows: list[dict]) -> None:
     """One line per method over the processor's seconds."""
-    lines: dict[str, list[dict]] = {}
-    for row in rows:
-        lines.setdefault(row["preset"].partition("@")[0], []).append(row)
-    _curves(lines, "cpu_seconds", "seconds of one core", log=True)
+    _curves(_by_method(rows, "@"), "cpu_seconds", "seconds of one core", log=True)
 
 
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-def _by_method(rows: list[dict]) -> dict[str, list[dict]]:
+def _by_method(rows: list[dict], mark: str = "\n") -> dict[str, list[dict]]:
+    """Rows by the name of their method, up to a mark."""
     lines: dict[str, list[dict]] = {}
     for row in rows:
-        lines.setdefault(row["preset"], []).append(row)
+        lines.setdefault(row["preset"].partition(mark)[0], []).append(row)
     return lines
 
 

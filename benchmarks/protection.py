@@ -188,6 +188,22 @@ def measured(
         yield done
 
 
+def tabulate(
+    trial: Trial,
+    photos: Sequence[tuple[str, Photo]],
+    store: Path,
+    table: Path,
+    workers: int,
+    ours: str = "",
+) -> None:
+    """Measure what is missing; after each portrait, write the table of all that the store holds."""
+    for done in measured(trial, photos, store, workers):
+        print(f"{done} of {len(photos)} portraits", flush=True)
+        found = stored(store)
+        told = {"rows": rows(found)} | ({"duels": duels(found, ours)} if ours else {})
+        write_text(table, json.dumps(plain(told), indent=1))
+
+
 def with_clips(generator: Hallo, frames: int) -> Hallo:
     """The same networks, making so many frames at once."""
     generator = copy.copy(generator)
@@ -237,11 +253,7 @@ def main(
         keep.mkdir(parents=True, exist_ok=True)
     trial = KeepingTrial(*settings, folder=keep) if keep else Trial(*settings)
     photos = list(photos_with_a_face(portraits, count, trial.generator))
-    for done in measured(trial, photos, store, workers):
-        print(f"{done} of {len(photos)} portraits", flush=True)
-        found = stored(store)
-        told = {"rows": rows(found)} | ({"duels": duels(found, ours)} if ours else {})
-        write_text(table, json.dumps(plain(told), indent=1))
+    tabulate(trial, photos, store, table, workers, ours)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-from pathlib import Path
-
 import pytest
-
-PATH = Path(__file__).resolve().parents[1] / "benchmarks" / "ablations.py"
 
 
 @pytest.fixture(scope="module")
-def ablations():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(PATH.parent)
-        yield importlib.import_module(PATH.stem)
+def ablations(benchmark_script):
+    return benchmark_script("ablations")
 
 
 def test_no_two_variants_are_the_same(ablations):

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-from pathlib import Path
-
 import pytest
-
-PATH = Path(__file__).resolve().parents[1] / "benchmarks" / "card.py"
 
 
 @pytest.fixture(scope="module")
-def card():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(PATH.parent)
-        yield importlib.import_module(PATH.stem)
+def card(benchmark_script):
+    return benchmark_script("card")
 
 
 def row(preset: str, purify: str, guidance: float, gain: float, window: float) -> dict:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-from pathlib import Path
 
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-PATH = Path(__file__).resolve().parents[1] / "benchmarks" / "figures.py"
-
 
 @pytest.fixture
-def figures(monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(PATH.parent)
-    module = importlib.import_module(PATH.stem)
+def figures(benchmark_script, monkeypatch, tmp_path):
+    module = benchmark_script("figures")
     for name in ("RESULTS", "IMAGES"):
         monkeypatch.setattr(module, name, tmp_path)
     return module
@@ -42,9 +37,8 @@ def test_a_picture_is_current_while_its_results_are(figures):
     assert not figures.is_current(figure)
 
 
-def test_pictures_in_the_documents_show_what_is_stored(monkeypatch):
-    monkeypatch.syspath_prepend(PATH.parent)
-    module = importlib.import_module(PATH.stem)
+def test_pictures_in_the_documents_show_what_is_stored(benchmark_script):
+    module = benchmark_script("figures")
     measured = [figure for figure in module.FIGURES if figure.source.exists()]
     assert all(map(module.is_current, measured)), "run python benchmarks/figures.py"
 

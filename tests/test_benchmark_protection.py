@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -18,15 +16,12 @@ from silencer_core.optimise.budget import Budget
 from silencer_core.photo import Photo
 from silencer_core.presets import PRESETS, Preset
 
-PATH = Path(__file__).resolve().parents[1] / "benchmarks" / "protection.py"
 BUDGET = Budget(8 / 255)
 
 
 @pytest.fixture(scope="module")
-def benchmark():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(PATH.parent)
-        yield importlib.import_module(PATH.stem)
+def benchmark(benchmark_script):
+    return benchmark_script("protection")
 
 
 def figures(preset: str, portrait: str, purify: str = "none") -> Tried:
