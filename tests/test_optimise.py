@@ -152,6 +152,26 @@ def test_best_by_validation_is_returned_not_the_last(scene):
     assert Towards(pixels + 3 / 255).value(best, 0) == pytest.approx(min(values))
 
 
+def test_blurred_gradients_make_coarser_changes(scene):
+    target = torch.rand(window(*scene).shape, generator=torch.Generator().manual_seed(0))
+    canvas = Canvas.of(*scene, Budget(16 / 255, face_only=False))
+
+    def roughness(smoothing):
+        found, _ = pgd(canvas, Towards(target), Descent(steps=8, smoothing=smoothing))
+        change = found - canvas.pixels
+        return (change.diff(dim=2).abs().mean() / change.abs().mean()).item()
+
+    assert roughness(0.05) < 0.5 * roughness(0.0)
+
+
+@pytest.mark.parametrize("smoothing", [0.001, 1.0])
+def test_any_blur_of_gradients_fits_any_face(scene, smoothing):
+    pixels = window(*scene)
+    canvas = Canvas.of(*scene, Budget(16 / 255, face_only=False))
+    best, _ = pgd(canvas, Towards(pixels + 1), Descent(steps=4, smoothing=smoothing))
+    assert (best > pixels).any()
+
+
 def test_it_stops_when_nothing_improves(scene):
     pixels = window(*scene)
     canvas = Canvas.of(*scene, Budget(8 / 255))

@@ -29,6 +29,8 @@ class Descent:
         rate: size of the first steps, of 0..1, falling linearly.
         last_rate: share of `rate` at the end.
         momentum: of gradients scaled to mean magnitude 1 (Dong et al. 2018, MI-FGSM).
+        smoothing: standard deviation of the Gaussian that blurs gradients, as a share of the side
+            that a generator sees (Dong et al. 2019, translation-invariant attacks); 0 leaves them.
         random_start: share of the budget that the start is drawn from.
         validate_every: steps between looks at the validation draws; the best of these is kept.
         patience: looks without an improvement of 1 % after which it stops; 0 never stops.
@@ -40,6 +42,7 @@ class Descent:
     rate: float = 2 / 255
     last_rate: float = 0.1
     momentum: float = 0.9
+    smoothing: float = 0.0
     random_start: float = 0.0
     validate_every: int = 10
     patience: int = 0
@@ -49,7 +52,7 @@ class Descent:
     def __post_init__(self) -> None:
         for name, low in (("steps", 0), ("validate_every", 1), ("patience", 0), ("validation", 1)):
             check_whole(f"descent: {name}", getattr(self, name), low, 1_000_000)
-        for name in ("rate", "last_rate", "momentum", "random_start"):
+        for name in ("rate", "last_rate", "momentum", "smoothing", "random_start"):
             check_number(f"descent: {name}", getattr(self, name), 0, 1)
         if self.keep not in ("best", "last"):
             raise SilencerError(f"descent: keep is {self.keep!r}; choose best or last.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -24,8 +25,9 @@ def pgd(
 ) -> tuple[Tensor, Course]:
     """Change the pixels that the portrait shows so that the objective falls.
 
-    Each step moves every pixel by the sign of the smoothed gradient and back into its bounds
-    (Madry et al. 2018). The best by the fixed validation draws is returned, not the last.
+    Each step moves every pixel by the sign of the gradient, blurred and with momentum as the
+    descent says, and back into its bounds (Madry et al. 2018). The best by the fixed validation
+    draws is returned, not the last.
 
     Args:
         canvas: where it starts, and the bounds.
@@ -44,9 +46,21 @@ def pgd(
     velocity = torch.zeros_like(pixels)
     for step in search.steps():
         found = objective.step(pixels, objective.draw(search.random))
-        gradient = found.gradient / found.gradient.abs().mean().clamp(min=1e-12)
+        gradient = _blurred(found.gradient, descent.smoothing * max(pixels.shape[1:]))
+        gradient = gradient / gradient.abs().mean().clamp(min=1e-12)
         velocity = descent.momentum * velocity + gradient
         rate = descent.rate * descent.share_of_rate(step)
         pixels = canvas.clamped(pixels - rate * stride * velocity.sign())
         search.saw(found.loss, pixels)
     return search.best, search.course
+
+
+def _blurred(gradient: Tensor, deviation: float) -> Tensor:
+    """`[3, h, w]`; a deviation of 0 pixels leaves it as it is."""
+    if not deviation:
+        return gradient
+    from kornia.filters import gaussian_blur2d
+
+    size = 2 * min(math.ceil(3 * deviation), min(gradient.shape[1:]) - 1) + 1
+    blurred = gaussian_blur2d(gradient[None], (size, size), (deviation, deviation), "reflect")
+    return blurred[0]
