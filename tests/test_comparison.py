@@ -1,0 +1,55 @@
+"""benchmarks/comparison.py: every method in one table, ours against each of the others."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+
+import pytest
+
+from silencer_core.bench_protect import Tried
+
+
+@pytest.fixture(scope="module")
+def comparison(benchmark_script):
+    return benchmark_script("comparison")
+
+
+@pytest.fixture
+def found(comparison):
+    told = dict.fromkeys((field.name for field in fields(Tried)), 0.5)
+    one = Tried(**told | {"purify": "none", "guidance": 2.0, "noise_gain_ratio": 0.9})
+    left = {comparison.EQUAL_LINF: 0.1, comparison.LESS_VISIBLE: 0.2}
+    return [
+        replace(one, preset=name, portrait=portrait, gain_ratio=left.get(name, 0.7))
+        for portrait in "ab"
+        for name in reversed(comparison.METHODS)
+    ]
+
+
+def test_every_clean_up_has_a_store_of_its_own(comparison):
+    stores = [comparison.store_of(purify).name for purify in comparison.PURIFIERS]
+    assert len(set(stores)) == len(comparison.PURIFIERS)
+    assert "jpeg75+resize0.5.jsonl" in stores
+
+
+def test_tables_list_ours_first_and_every_method_once(comparison, found, monkeypatch, tmp_path):
+    monkeypatch.setattr(comparison, "RESULTS", tmp_path)
+    comparison.write_tables(found)
+    rows = json.loads((tmp_path / "comparison.json").read_text())["rows"]
+    assert [row["preset"] for row in rows] == list(comparison.METHODS)
+
+
+@pytest.mark.parametrize(
+    ("table", "ours", "beyond"), [("comparison", "strong", 0.6), ("less_visible", "strong~10", 0.5)]
+)
+def test_each_of_ours_meets_all_others_and_noise(
+    comparison, found, monkeypatch, tmp_path, table, ours, beyond
+):
+    monkeypatch.setattr(comparison, "RESULTS", tmp_path)
+    comparison.write_tables(found)
+    duels = json.loads((tmp_path / f"{table}.json").read_text())["duels"]
+    left = {row["preset"]: row["gain_ratio"]["median"] for row in duels}
+    assert set(left) == {*comparison.METHODS[2:], comparison.NOISE}
+    assert left.pop(comparison.NOISE) == pytest.approx(beyond + 0.2, abs=1e-6)
+    assert list(left.values()) == pytest.approx([beyond] * len(left))
