@@ -74,8 +74,8 @@ def made(folder: Path) -> Counter[str]:
     return Counter(entry["photo"] for entry in entries if entry["kind"] == "photo")
 
 
-def pictures(portraits: Path, count: int) -> list[Path]:
-    """The first photos of a folder."""
+def pictures(portraits: Path, count: int | None = None) -> list[Path]:
+    """The first photos of a folder, or all."""
     return sorted(path for path in portraits.iterdir() if path.suffix.lower() in PICTURES)[:count]
 
 
@@ -154,18 +154,27 @@ def workers(portraits: Portraits, json_file: Json, count: Count = 12, steps: Ste
 
 
 @app.command()
-def memory(portraits: Portraits, json_file: Json, count: Count = 200, steps: Steps = 1) -> None:
-    """Resident memory of one worker after 20 photos and after all."""
+def memory(
+    portraits: Portraits,
+    json_file: Json,
+    count: Annotated[int, typer.Option(min=20, help="Photos to protect.")] = 200,
+    steps: Steps = 1,
+) -> None:
+    """Resident memory of one worker after 20 protected photos and after all."""
     from silencer_core.batch.recipe import Recipe
-    from silencer_core.batch.worker import Task, Worker
+    from silencer_core.batch.worker import Done, Task, Worker
     from silencer_core.presets import preset, with_steps
 
     worker = Worker(Recipe(with_steps(preset("fast"), steps), None))
-    resident = {}
-    for done, path in enumerate(pictures(portraits, count), start=1):
-        worker.protect(Task(path.name, path.read_bytes()))
+    resident, done = {}, 0
+    for path in pictures(portraits):
+        done += isinstance(worker.protect(Task(path.name, path.read_bytes())), Done)
         if done in (20, count):
             resident[done] = psutil.Process().memory_info().rss / 2**20
+        if done == count:
+            break
+    if done < count:
+        raise SystemExit(f"{portraits}: only {done} photos could be protected, {count} are needed.")
     figures = {f"MiB after {done}": round(used, 1) for done, used in resident.items()}
     note(json_file, "memory", figures | {"ratio": round(resident[count] / resident[20], 3)})
 
