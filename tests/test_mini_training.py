@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.network import HalloNet
 from silencer_core.generators.hallo.vae import build_vae
 from silencer_core.generators.mini.cast import OPENINGS, Cast, encode_cast
@@ -87,6 +88,24 @@ def test_loss_weighs_the_mouth_most(cast, script):
         assert abs((column + 0.5) * 16 - x) <= 16
         assert abs((row + 0.5) * 16 - y) <= 16
         assert weight.mean() == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_covered_mouths_come_as_often_as_asked(cast, script, share):
+    latents = cast.latents.clone()
+    latents[1] = latents[1, :1]
+    some = replace(cast, latents=latents)
+    stage = Stage(some, script, TINY, torch.Generator().manual_seed(0), covered=share)
+    target = stage.batch(400, 8, False).target
+    still = (target == target[:, :, :1]).flatten(1).all(1)
+    covered = (target[:, :, :1] == latents[1, 0][None, :, None].float()).flatten(1).all(1)
+    assert covered.float().mean().item() == pytest.approx(share, abs=0.07)
+    assert still[covered].all()
+
+
+def test_covered_mouths_cannot_come_where_there_are_none(cast, script):
+    with pytest.raises(SilencerError, match=r"0\.5.*none"):
+        Stage(cast, script, TINY, torch.Generator().manual_seed(0), covered=0.5)
 
 
 @pytest.mark.parametrize("frames, motion", [(1, True), (4, False), (6, True)])

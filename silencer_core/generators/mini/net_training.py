@@ -13,6 +13,7 @@ import torch
 import torch.distributed as processes
 from torch import Tensor, nn
 
+from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.config import HalloConfig
 from silencer_core.generators.hallo.denoiser import ReferenceFeatures
 from silencer_core.generators.hallo.network import HalloNet
@@ -62,12 +63,26 @@ class Stage:
         cast, script: what is learnt from.
         config: sizes.
         random: source of every choice.
+        covered: share of clips of people whose mouths are covered; by default that in the cast.
     """
 
     def __init__(
-        self, cast: Cast, script: Script, config: HalloConfig, random: torch.Generator
+        self,
+        cast: Cast,
+        script: Script,
+        config: HalloConfig,
+        random: torch.Generator,
+        covered: float | None = None,
     ) -> None:
         self.cast, self.script, self.config, self.random = cast, script, config, random
+        self.covered = covered
+        still = (cast.latents[:, 0] == cast.latents[:, -1]).flatten(1).all(1)
+        self.groups = [(still == yes).nonzero()[:, 0] for yes in (True, False)]
+        if covered is not None and not all(map(len, self.groups)):
+            raise SilencerError(
+                f"training: a share of {covered} with covered mouths was asked for, but in the "
+                "cast all mouths are covered, or none; cast other people or leave the share out."
+            )
         rows = (torch.arange(config.latent_size, device=random.device) + 0.5) * config.vae_factor
         down, across = rows[:, None], rows[None, :]
         x, y = cast.mouth[:, 0, None, None], cast.mouth[:, 1, None, None]
@@ -81,7 +96,7 @@ class Stage:
         """People `[B]` who speak `frames` frames each, with or without motion frames."""
         cast, random = self.cast, self.random
         draw = {"generator": random, "device": random.device}
-        who = torch.randint(len(cast), (people,), **draw)
+        who = self._people(people)
         heard, opening, before, first = self.script.clips(people, frames, random)
         silent = torch.rand(people, **draw) < SILENCE
         heard[silent], opening[silent] = -1.0, 0.0
@@ -113,6 +128,16 @@ class Stage:
             region=region,
             weight=self.weight[who][:, None, None],
         )
+
+    def _people(self, count: int) -> Tensor:
+        """Numbers in the cast, `[count]`."""
+        draw = {"generator": self.random, "device": self.random.device}
+        if self.covered is None:
+            return torch.randint(len(self.cast), (count,), **draw)
+        still, moving = (
+            group[torch.randint(len(group), (count,), **draw)] for group in self.groups
+        )
+        return torch.where(torch.rand(count, **draw) < self.covered, still, moving)
 
 
 def velocity_loss(net: HalloNet, batch: Batch, random: torch.Generator) -> Tensor:
@@ -166,6 +191,7 @@ def train_net(
     rate: float = 3e-3,
     frames_per_step: int = 64,
     save_every: int = 200,
+    covered: float | None = None,
     look: Callable[[HalloNet, int], str] | None = None,
     log: Callable[[str], None] = print,
     seed: int = 0,
@@ -178,6 +204,7 @@ def train_net(
     falls along a cosine to zero at `steps`; going on with more steps raises it again.
 
     Args:
+        covered: see `Stage`.
         look: called with the averaged network and the step at every save; returns a line to log.
         seed: of the first weights and of every draw.
 
@@ -191,7 +218,7 @@ def train_net(
     descent = Descent("net", net, mean, optimiser, out, keep=AVERAGE, lead=10, log=log)
     rank = processes.get_rank() if processes.is_initialized() else 0
     random = torch.Generator().manual_seed(1 + descent.step + 10**6 * rank + 10**7 * seed)
-    stage = Stage(cast, script, config, random)
+    stage = Stage(cast, script, config, random, covered)
     began = time.monotonic()
     while descent.step < steps:
         frames = CLIPS[int(_chance(random) * len(CLIPS))]

@@ -197,12 +197,18 @@ def net(
     frames: Annotated[int, typer.Option(help="Frames per step and process.")] = 64,
     workers: Annotated[int, typer.Option(help="Processes that share every step.")] = 2,
     save_every: int = 100,
+    covered: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Share of clips with covered mouths, if not as many as in the cast."
+        ),
+    ] = None,
     name: Which = Name.MINI,
 ) -> None:
     """Train the networks; goes on where it stopped."""
     import torch.multiprocessing as processes
 
-    choices = (out, portraits, steps, frames, save_every, name)
+    choices = (out, portraits, steps, frames, save_every, covered, name)
     if workers == 1:
         train_networks(0, 1, *choices)
     else:
@@ -218,6 +224,7 @@ def train_networks(
     steps: int,
     frames: int,
     save_every: int,
+    covered: float | None,
     name: Name,
 ) -> None:
     """One process of the networks' training."""
@@ -240,6 +247,7 @@ def train_networks(
         steps,
         frames_per_step=frames,
         save_every=save_every,
+        covered=covered,
         look=looker(out, portraits, recipe.config) if rank == 0 else None,
         log=logger(out / "net.log") if rank == 0 else lambda line: None,
         seed=recipe.seed,
