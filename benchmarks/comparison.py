@@ -7,21 +7,27 @@ every clean-up have a store of their own, which can be measured on different day
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
-from protection import KeepingTrial, compiled, measured, method, stored, with_clips
+from protection import (
+    PURIFIERS,
+    KeepingTrial,
+    compiled,
+    measured,
+    method,
+    stored,
+    with_clips,
+    write_table,
+)
 
 from silencer_core.bench_protect import Tried, duels, photos_with_a_face, rows
-from silencer_core.files import write_text
 from silencer_core.generators import load_generator
 from silencer_core.objectives.baselines import BASELINES
 from silencer_core.optimise.budget import Budget
-from silencer_core.scores.report import plain
 from silencer_core.voices import held_out_voices
 
 RESULTS = Path(__file__).parent / "results"
@@ -32,19 +38,6 @@ NOISE = "uniform noise"
 BUDGET = Budget(16 / 255, focus=0.75)
 GUIDANCES = (1.0, 2.0, 3.5, 5.0)
 FRAMES = 8
-PURIFIERS = (
-    "none",
-    "jpeg:75",
-    "resize:0.5",
-    "jpeg:75,resize:0.5",
-    "resize:0.5,jpeg:75",
-    "blur:1",
-    "median:3",
-    "crop:0.9",
-    "diffpure:0.1",
-    "diffpure:0.2",
-    "gridpure",
-)
 
 
 def store_of(purify: str) -> Path:
@@ -58,7 +51,7 @@ def write_tables(found: list[Tried]) -> None:
     tables = {"comparison": {"rows": rows(found)} | duels_of(found, EQUAL_LINF, LESS_VISIBLE)}
     tables["less_visible"] = duels_of(found, LESS_VISIBLE, EQUAL_LINF)
     for name, table in tables.items():
-        write_text(RESULTS / f"{name}.json", json.dumps(plain(table), indent=1))
+        write_table(RESULTS / f"{name}.json", table)
 
 
 def duels_of(found: list[Tried], ours: str, other: str) -> dict[str, list[dict]]:

@@ -52,6 +52,19 @@ AS_PUBLISHED = Descent(
     keep="last",
 )
 
+PURIFIERS = (
+    "none",
+    "jpeg:75",
+    "resize:0.5",
+    "jpeg:75,resize:0.5",
+    "resize:0.5,jpeg:75",
+    "blur:1",
+    "median:3",
+    "crop:0.9",
+    "diffpure:0.1",
+    "diffpure:0.2",
+    "gridpure",
+)
 
 NAME = re.compile(r"(.+?)(?:%([\d.]+))?(?:@(\d+))?(?:\+(\d+)(?:\*([\d.]+))?)?(?:~([\d.]+))?")
 
@@ -201,7 +214,12 @@ def tabulate(
         print(f"{done} of {len(photos)} portraits", flush=True)
         found = stored(store)
         told = {"rows": rows(found)} | ({"duels": duels(found, ours)} if ours else {})
-        write_text(table, json.dumps(plain(told), indent=1))
+        write_table(table, told)
+
+
+def write_table(table: Path, told: dict) -> None:
+    """As JSON."""
+    write_text(table, json.dumps(plain(told), indent=1))
 
 
 def with_clips(generator: Hallo, frames: int) -> Hallo:
@@ -230,8 +248,7 @@ def main(
         "strong;" + ";".join(BASELINES)
     ),
     purify: Annotated[str, typer.Option(help="Clean-ups, separated by semicolons.")] = (
-        "none;jpeg:75;resize:0.5;jpeg:75,resize:0.5;resize:0.5,jpeg:75;blur:1;median:3;crop:0.9;"
-        "diffpure:0.1;diffpure:0.2;gridpure"
+        ";".join(PURIFIERS)
     ),
     guidance: Annotated[str, typer.Option(help="Separated by commas.")] = "1,2,3.5,5",
     linf: Annotated[float, typer.Option(help="Largest change, in 255ths.")] = 16.0,

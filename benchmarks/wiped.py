@@ -19,9 +19,10 @@ from silencer_core.bench_protect import Protected, Trial, photos_with_a_face
 from silencer_core.generators import load_generator
 from silencer_core.optimise.budget import near_mouth
 from silencer_core.photo import Photo
-from silencer_core.portrait import Portrait, find_portrait
+from silencer_core.portrait import Portrait
 from silencer_core.presets import PRESETS, Preset
 from silencer_core.scores.image import visibility
+from silencer_core.scores.targets import Finder
 from silencer_core.voices import held_out_voices
 
 BLURRED, PAINTED = "mouth blurred away", "mouth painted grey"
@@ -53,14 +54,7 @@ class WipedTrial(Trial):
 
     def protected(self, number: int, name: str, photo: Photo, chosen: Preset) -> Protected:
         """The photo without its mouth, by the way that the preset's name says."""
-        config = self.generator.config
-        portrait = find_portrait(
-            photo.pixels,
-            config.size,
-            backend=self.generator.faces(),
-            vae_factor=config.vae_factor,
-            levels=config.levels,
-        )
+        portrait = Finder(self.generator.config, self.generator.faces()).find(photo.pixels)
         pixels = wiped(photo.pixels, portrait, chosen.name)
         rows, columns = portrait.window.slices
         seen = visibility(photo.pixels[:, rows, columns], pixels[:, rows, columns])

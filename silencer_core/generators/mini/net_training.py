@@ -76,13 +76,14 @@ class Stage:
     ) -> None:
         self.cast, self.script, self.config, self.random = cast, script, config, random
         self.covered = covered
-        still = (cast.latents[:, 0] == cast.latents[:, -1]).flatten(1).all(1)
-        self.groups = [(still == yes).nonzero()[:, 0] for yes in (True, False)]
-        if covered is not None and not all(map(len, self.groups)):
-            raise SilencerError(
-                f"training: a share of {covered} with covered mouths was asked for, but in the "
-                "cast all mouths are covered, or none; cast other people or leave the share out."
-            )
+        if covered is not None:
+            still = (cast.latents[:, 0] == cast.latents[:, -1]).flatten(1).all(1)
+            self.groups = [(still == yes).nonzero()[:, 0] for yes in (True, False)]
+            if not all(map(len, self.groups)):
+                raise SilencerError(
+                    f"training: a share of {covered} with covered mouths was asked for, but in the "
+                    "cast all mouths are covered, or none; cast other people or leave it out."
+                )
         rows = (torch.arange(config.latent_size, device=random.device) + 0.5) * config.vae_factor
         down, across = rows[:, None], rows[None, :]
         x, y = cast.mouth[:, 0, None, None], cast.mouth[:, 1, None, None]
