@@ -12,6 +12,7 @@ from silencer_core.generators.hallo.sampling import animate
 from silencer_core.generators.mini.mel import MelFeatures
 from silencer_core.generators.mini.sizes import MINI
 from silencer_core.portrait import find_portrait
+from silencer_core.scores import attack as attacking
 from silencer_core.scores.attack import attack, runs_of
 
 TINY = replace(
@@ -149,3 +150,31 @@ def test_refuses_nothing_to_do(generator, portrait, voices, frames, words):
     voices = [speech(500, 0.1)] * voices if voices else []
     with pytest.raises(SilencerError, match=words):
         attack(generator, portrait, voices, seed=3, frames=frames)
+
+
+@pytest.mark.parametrize("voices", [1, 2])
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_videos_made_at_once_are_the_same(generator, portrait, monkeypatch, voices, guidance):
+    said = [speech(500, 0.4), speech(800, 0.6)][:voices]
+    settings = {"seed": 3, "guidance": guidance, "frames": 8, "floor": True}
+    one_by_one = attack(generator, portrait, said, **settings)
+    monkeypatch.setattr(attacking, "_idles", lambda generator: True)
+    told = []
+    at_once = attack(
+        generator, portrait, said, progress=lambda *done: told.append(done), **settings
+    )
+    assert told == [(runs_of(said, True),) * 2]  # said once: they are done together
+    for name in ("spoken", "other"):
+        pairs = zip(getattr(one_by_one, name), getattr(at_once, name), strict=True)
+        for video, same in pairs:
+            torch.testing.assert_close(same, video, atol=1e-4, rtol=0)
+    for name in ("silent", "again"):
+        torch.testing.assert_close(
+            getattr(at_once, name), getattr(one_by_one, name), atol=1e-4, rtol=0
+        )
+
+
+def test_longer_videos_are_made_one_by_one(generator, portrait, monkeypatch):
+    monkeypatch.setattr(attacking, "_idles", lambda generator: True)
+    found = attack(generator, portrait, [speech(500, 0.4)], seed=3, guidance=1.0)
+    assert len(found.spoken[0]) == 10

@@ -15,8 +15,10 @@ from silencer_core.audio import DrivingAudio, Speech
 from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.generators.hallo.sampling import animate
+from silencer_core.generators.hallo.together import Pair, animate_together, single_clips
 from silencer_core.generators.mini.mel import RATE, mouth_opening
 from silencer_core.portrait import Portrait
+from silencer_core.threads import SMALL
 
 _SPEAKS = 0.2  # an opening from which somebody speaks
 _LEAD = 2  # frames kept before that
@@ -81,42 +83,59 @@ def attack(
     """
     if not speeches:
         raise SilencerError("speech: none was given; an attack needs at least one recording")
-    config = generator.config
-    guidance = config.guidance if guidance is None else guidance
+    guidance = generator.config.guidance if guidance is None else guidance
     heard = [_heard(generator, speech, frames) for speech in speeches]
-    total, done = runs_of(speeches, floor), 0
-
-    def film(image: Portrait, audio: DrivingAudio) -> Tensor:
-        nonlocal done
-        frames = animate(
-            generator,
-            image,
-            audio,
-            steps=steps,
-            guidance=guidance,
-            seed=seed,
-            progress=progress and (lambda step, steps: progress(done + step / steps, total)),
-            cancelled=cancelled,
-        )
-        video = torch.stack(list(frames))
-        done += 1
-        return video
-
-    spoken = [film(portrait, one.audio) for one in heard]
-    others = [*spoken[1:], spoken[0]]
-    if len(heard) == 1:
-        others = [film(portrait, _heard(generator, _backwards(speeches[0]), frames).audio)]
     longest = max((one.audio for one in heard), key=lambda audio: audio.frames)
+    pairs = [(portrait, one.audio) for one in heard]
+    if len(heard) == 1:
+        pairs.append((portrait, _heard(generator, _backwards(speeches[0]), frames).audio))
+    pairs.append((portrait, _hush(generator, longest)))
+    if floor:
+        pairs.append((_nudged(portrait, generator.dtype), heard[0].audio))
+    films = _films(generator, pairs, steps, guidance, seed, progress, cancelled)
+    spoken, others = films[: len(heard)], [*films[1 : len(heard)], films[0]]
+    if len(heard) == 1:
+        others = [films[1]]
     return AttackRuns(
         speeches=tuple(one.audio.speech for one in heard),
         asked=tuple(one.asked for one in heard),
         spoken=tuple(spoken),
         other=tuple(voice[: len(video)] for voice, video in zip(others, spoken, strict=True)),
-        silent=film(portrait, _hush(generator, longest)),
-        again=film(_nudged(portrait, generator.dtype), heard[0].audio) if floor else None,
+        silent=films[-1 - floor],
+        again=films[-1] if floor else None,
         guidance=guidance,
         seed=seed,
     )
+
+
+def _films(
+    generator: Hallo,
+    pairs: Sequence[Pair],
+    steps: int | None,
+    guidance: float,
+    seed: int,
+    progress: Callable[[float, int], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> list[Tensor]:
+    """One video of each pair; single clips of a small generator at once, where that is faster."""
+    total = len(pairs)
+    settings = {"steps": steps, "guidance": guidance, "seed": seed, "cancelled": cancelled}
+    if _idles(generator) and single_clips(generator, pairs):
+        films = animate_together(generator, pairs, **settings)
+        if progress is not None:
+            progress(total, total)
+        return films
+
+    def film(done: int, portrait: Portrait, audio: DrivingAudio) -> Tensor:
+        say = progress and (lambda step, steps: progress(done + step / steps, total))
+        return torch.stack(list(animate(generator, portrait, audio, progress=say, **settings)))
+
+    return [film(done, *pair) for done, pair in enumerate(pairs)]
+
+
+def _idles(generator: Hallo) -> bool:
+    """Whether one clip leaves the device idle: a small generator's on anything but the CPU."""
+    return generator.device.type != "cpu" and generator.config.size <= SMALL
 
 
 def runs_of(speeches: Sequence[Speech], floor: bool = False) -> int:

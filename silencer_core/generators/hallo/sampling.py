@@ -66,7 +66,7 @@ def animate(
     config = generator.config
     steps = config.steps if steps is None else steps
     guidance = config.guidance if guidance is None else guidance
-    _check(config.size, portrait, steps, guidance, motion_scale)
+    check_sampling(config.size, portrait, steps, guidance, motion_scale)
     check_seed(seed)
     frames = _frames(
         generator, portrait, audio, steps, guidance, motion_scale, seed, progress, cancelled
@@ -222,9 +222,14 @@ def _guided_reference(
     return dataclasses.replace(ReferenceFeatures.split(features, samples=2), reader=reader)
 
 
-def _check(
-    size: int, portrait: Portrait, steps: int, guidance: float, motion_scale: Sequence[float]
+def check_sampling(
+    size: int,
+    portrait: Portrait,
+    steps: int,
+    guidance: float,
+    motion_scale: Sequence[float] = (1.0, 1.0, 1.0),
 ) -> None:
+    """Raise SilencerError for what `animate` cannot do, naming the remedy."""
     if tuple(portrait.image.shape) != (3, size, size):
         raise SilencerError(
             f"the portrait is {tuple(portrait.image.shape)} but this generator takes "
