@@ -20,6 +20,7 @@ from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.portrait import Portrait
 from silencer_core.purifiers.differentiable import apply, draw
 from silencer_core.purifiers.diffusion import sdedit
+from silencer_core.purifiers.image_models import GeneratorModel
 from silencer_core.purifiers.sequence import parse
 
 from .objective import BoundObjective, Objective, Step
@@ -91,7 +92,7 @@ class BoundAntiPurify:
         portrait: Portrait,
     ) -> None:
         self.settings, self.inner = settings, inner
-        self.generator, self.portrait = generator, portrait
+        self.portrait, self.purifier = portrait, GeneratorModel(generator)
 
     def draw(self, random: torch.Generator) -> CleanedDraw:
         """Which clean-ups, and the inner draws."""
@@ -129,8 +130,8 @@ class BoundAntiPurify:
             return cleaned, kept
         image = self.portrait.crop_window(cleaned)
         purified = sdedit(
-            self.generator,
-            self.portrait,
+            self.purifier,
+            None,
             image,
             self.settings.diffusion_time,
             seed=draws.seed,

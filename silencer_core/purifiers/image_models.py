@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -98,10 +99,19 @@ class GeneratorModel:
         network, tokens = self.generator.net.reference_unet, self.condition.face_tokens
         latents = latents.to(self.generator.device, self.generator.dtype)
         if not self.look:
-            return ReferenceFeatures(network(latents[:0], tokens), {})
+            return self._nothing
         frames = 1 + self.generator.config.motion_frames
         rows = latents.repeat_interleave(frames, dim=0)  # the portrait, also as earlier frames
         return ReferenceFeatures.split(network(rows, tokens), samples=len(latents))
+
+    @cached_property
+    def _nothing(self) -> ReferenceFeatures:
+        """The features of no portrait, `[0, tokens, C]` at each place."""
+        config, network = self.generator.config, self.generator.net.reference_unet
+        shape = (0, config.latent_channels, config.latent_size, config.latent_size)
+        latents = torch.zeros(shape, device=self.generator.device, dtype=self.generator.dtype)
+        with torch.no_grad():
+            return ReferenceFeatures(network(latents, self.condition.face_tokens), {})
 
     def _condition(self, portrait: Portrait | None) -> Condition:
         generator, config = self.generator, self.generator.config
