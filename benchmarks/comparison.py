@@ -2,32 +2,43 @@
 
 All methods change the photo by at most 16/255, weighted by place in the same way. Some of them
 spend less of it, so ours is also tried with 10/255, which shows less than any of them. Figures of
-every clean-up have a store of their own, which can be measured on different days or machines.
+every clean-up have a store of their own, which can be measured on different days or machines. On a
+GPU twenty workers are as many as there are portraits; see recorded.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 import torch
+import torch.multiprocessing as processes
 import typer
 from protection import (
     PURIFIERS,
     KeepingTrial,
+    Missing,
     compiled,
-    measured,
+    key_of,
+    line,
     method,
     stored,
     with_clips,
     write_table,
 )
+from recorded import RecordedHallo
 
 from silencer_core.bench_protect import Tried, duels, photos_with_a_face, rows
+from silencer_core.files import write_text
 from silencer_core.generators import load_generator
+from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.objectives.baselines import BASELINES
 from silencer_core.optimise.budget import Budget
+from silencer_core.photo import Photo
 from silencer_core.voices import held_out_voices
 
 RESULTS = Path(__file__).parent / "results"
@@ -69,6 +80,82 @@ def duels_of(found: list[Tried], ours: str, other: str) -> dict[str, list[dict]]
     return {"duels": duels([*(one for one in found if one.preset != other), *noise], ours)}
 
 
+@dataclass(frozen=True)
+class Bench:
+    """What a process measures with.
+
+    Attributes:
+        portraits: folder of photos, of which the first `count` with a face are taken.
+        keep: folder for the protected photos.
+        methods: by name.
+    """
+
+    portraits: Path
+    keep: Path
+    methods: tuple[str, ...]
+    count: int
+
+    @cached_property
+    def generator(self) -> Hallo:
+        torch.set_num_threads(1)
+        generator = load_generator(None)
+        return generator if generator.device.type == "cpu" else RecordedHallo(generator)
+
+    @cached_property
+    def attacker(self) -> Hallo:
+        on_cpu = self.generator.device.type == "cpu"
+        return with_clips(compiled(self.generator) if on_cpu else self.generator, FRAMES)
+
+    @cached_property
+    def photos(self) -> list[tuple[str, Photo]]:
+        return list(photos_with_a_face(self.portraits, self.count, self.generator))
+
+    def protect(self, number: int, name: str) -> None:
+        """One portrait by one method, unless that is kept already."""
+        trial = KeepingTrial(self.generator, held_out_voices(), [], [], [], folder=self.keep)
+        trial.protected(number, *self.photos[number], method(name, BUDGET))
+
+    def attack(self, number: int, clean_up: str) -> list[Tried]:
+        """One portrait after one clean-up, by the methods that its store lacks."""
+        trial = KeepingTrial(
+            self.generator,
+            held_out_voices(),
+            [method(name, BUDGET) for name in self.methods],
+            [clean_up],
+            GUIDANCES,
+            FRAMES,
+            self.attacker,
+            folder=self.keep,
+        )
+        known = frozenset(map(key_of, stored(store_of(clean_up))))
+        return Missing(trial, known)(number, *self.photos[number])
+
+
+Job = tuple[str, int, str]  # a method of `Bench`, and its arguments
+_bench: Bench | None = None
+
+
+@contextmanager
+def crew(bench: Bench, workers: int) -> Iterator[Callable[[Sequence[Job]], Iterator]]:
+    """So many processes, or this one alone, that do jobs; results come in the jobs' order."""
+    if workers == 1:
+        _hire(bench)
+        yield lambda jobs: map(_work, jobs)
+        return
+    with processes.get_context("spawn").Pool(workers, _hire, (bench,)) as pool:
+        yield lambda jobs: pool.imap(_work, jobs)
+
+
+def _hire(bench: Bench) -> None:
+    global _bench
+    _bench = bench
+
+
+def _work(job: Job) -> list[Tried] | None:
+    name, *arguments = job
+    return getattr(_bench, name)(*arguments)
+
+
 def main(
     portraits: Annotated[Path, typer.Option(help="Folder of photos of faces.")],
     keep: Annotated[Path, typer.Option(help="Folder for the protected photos.")],
@@ -77,29 +164,26 @@ def main(
     ),
     methods: Annotated[str, typer.Option(help="Separated by semicolons.")] = (";".join(METHODS)),
     count: Annotated[int, typer.Option(help="Portraits, at most.")] = 20,
+    workers: Annotated[int, typer.Option(help="Processes; on a GPU, one for each core.")] = 1,
 ) -> None:
-    """Measure what the stores lack, one clean-up after the other, and write the tables."""
-    torch.set_num_threads(1)
-    generator = load_generator(None)
-    attacker = with_clips(compiled(generator), FRAMES)
-    photos = list(photos_with_a_face(portraits, count, generator))
-    chosen = [method(name.strip(), BUDGET) for name in methods.split(";")]
+    """Protect what is not kept yet, measure what the stores lack, and write the tables."""
+    names = tuple(name.strip() for name in methods.split(";"))
+    bench = Bench(portraits, keep, names, count)
     keep.mkdir(parents=True, exist_ok=True)
     STORES.mkdir(exist_ok=True)
-    for clean_up in purify.split(";"):
-        trial = KeepingTrial(
-            generator,
-            held_out_voices(),
-            chosen,
-            [clean_up],
-            GUIDANCES,
-            FRAMES,
-            attacker,
-            folder=keep,
-        )
-        for done in measured(trial, photos, store_of(clean_up), workers=1):
-            print(f"{clean_up}: {done} of {len(photos)} portraits", flush=True)
-        write_tables([one for known in PURIFIERS for one in stored(store_of(known))])
+    with crew(bench, workers) as work:
+        numbers = range(len(bench.photos))
+        for _ in work([("protect", number, name) for name in names for number in numbers]):
+            pass
+        for clean_up in purify.split(";"):
+            store = store_of(clean_up)
+            write_text(store, "".join(map(line, stored(store))))  # a last line cut short is lost
+            jobs = [("attack", number, clean_up) for number in numbers]
+            for number, found in enumerate(work(jobs), start=1):
+                with store.open("a") as file:
+                    file.write("".join(map(line, found)))
+                print(f"{clean_up}: {number} of {len(jobs)} portraits", flush=True)
+            write_tables([one for known in PURIFIERS for one in stored(store_of(known))])
 
 
 if __name__ == "__main__":
