@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import fields, replace
 
@@ -53,3 +54,14 @@ def test_each_of_ours_meets_all_others_and_noise(
     assert set(left) == {*comparison.METHODS[2:], comparison.NOISE}
     assert left.pop(comparison.NOISE) == pytest.approx(beyond + 0.2, abs=1e-6)
     assert list(left.values()) == pytest.approx([beyond] * len(left))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_crew_answers_in_the_jobs_order(comparison, tmp_path, monkeypatch, workers):
+    (tmp_path / "echo_bench.py").write_text(
+        "class Echo:\n    def said(self, number, what):\n        return what * number\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    echo = importlib.import_module("echo_bench").Echo()
+    with comparison.crew(echo, workers) as work:
+        assert list(work([("said", n, "ha") for n in (3, 1, 2)])) == ["hahaha", "ha", "haha"]
