@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from protection import tabulate, with_clips
+from protection import compiled, tabulate, with_clips
 
 from silencer_core.audio import DrivingAudio
 from silencer_core.bench_protect import Trial, photos_with_a_face
@@ -130,6 +130,7 @@ def main(
     count: Annotated[int, typer.Option(help="Portraits, at most.")] = 10,
     clip: Annotated[int, typer.Option(help="Frames per attack, made at once.")] = 8,
     workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
+    fast: Annotated[bool, typer.Option("--compile", help="Compile the attacker first.")] = False,
 ) -> None:
     """Protect portraits with one setting changed at a time, attack them, and compare."""
     generator = load_generator(None)
@@ -140,7 +141,7 @@ def main(
         [name.strip() for name in purify.split(";")],
         [float(value) for value in guidance.split(",")],
         clip,
-        with_clips(generator, clip),
+        with_clips(compiled(generator) if fast else generator, clip),
     )
     photos = list(photos_with_a_face(portraits, count, generator))
     tabulate(trial, photos, store, table, workers)
