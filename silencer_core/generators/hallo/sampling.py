@@ -167,9 +167,6 @@ def denoise_clip(
     Yields:
         the latents `[1, c, f, h, w]` float32 after each step.
     """
-    schedule = generator.sampling_schedule
-    schedule.set_timesteps(steps, device=generator.device)
-    latents = noise.to(generator.device, torch.float32)
     guided = guidance != 1
     if guided:
         reference = _guided_reference(
@@ -181,10 +178,10 @@ def denoise_clip(
         rows = torch.cat([portrait_latent, motion_latents])
         reference = generator.reference_features(rows, condition.face_tokens)
 
-    for timestep in schedule.timesteps:
-        velocity = generator.predict(
-            latents.expand(1 + guided, -1, -1, -1, -1),
-            timestep[None],
+    def predict(latents: Tensor, timestep: Tensor) -> Tensor:
+        return generator.predict(
+            latents,
+            timestep,
             condition,
             audio_tokens,
             reference,
@@ -192,8 +189,37 @@ def denoise_clip(
             blind=int(guided),
             forward=forward,
         )
-        if guided:
-            nothing, everything = velocity.chunk(2)
+
+    yield from guided_ddim(generator, predict, noise, steps=steps, guidance=guidance)
+
+
+@torch.no_grad()
+def guided_ddim(
+    generator: Hallo,
+    predict: Callable[[Tensor, Tensor], Tensor],
+    noise: Tensor,
+    *,
+    steps: int,
+    guidance: float,
+) -> Iterator[Tensor]:
+    """DDIM from noise to clean latents.
+
+    Args:
+        predict: v of noisy latents at a timestep `[1]`; except at guidance 1 it gets them twice and
+            answers first for the unconditional half, then for the conditional one.
+        noise: `[B, c, f, h, w]`, standard normal.
+
+    Yields:
+        the latents `[B, c, f, h, w]` float32 after each step.
+    """
+    schedule = generator.sampling_schedule
+    schedule.set_timesteps(steps, device=generator.device)
+    latents = noise.to(generator.device, torch.float32)
+    for timestep in schedule.timesteps:
+        if guidance == 1:
+            velocity = predict(latents, timestep[None])
+        else:
+            nothing, everything = predict(torch.cat([latents, latents]), timestep[None]).chunk(2)
             velocity = nothing + guidance * (everything - nothing)
         latents = schedule.step(velocity, timestep, latents).prev_sample
         yield latents

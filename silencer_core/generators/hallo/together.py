@@ -14,7 +14,7 @@ from silencer_core.errors import Cancelled
 
 from .denoiser import ReferenceFeatures
 from .generator import Condition, Hallo
-from .sampling import check_sampling
+from .sampling import check_sampling, guided_ddim
 
 if TYPE_CHECKING:
     from silencer_core.audio import DrivingAudio
@@ -78,25 +78,15 @@ def animate_together(
     reference = _reference(generator, conditions, latents, who, blind)
     shape = (1, config.latent_channels, config.clip_frames, *latents.shape[2:])
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    noisy = noise.to(device).expand(len(pairs), -1, -1, -1, -1)
-    schedule = generator.sampling_schedule
-    schedule.set_timesteps(steps, device=device)
-    for timestep in schedule.timesteps:
+    noise = noise.expand(len(pairs), -1, -1, -1, -1)
+
+    def predict(latents: Tensor, timestep: Tensor) -> Tensor:
         if cancelled is not None and cancelled():
             raise Cancelled("animation cancelled")
-        velocity = generator.predict(
-            torch.cat([noisy, noisy]) if blind else noisy,
-            timestep[None],
-            condition,
-            tokens,
-            reference,
-            blind=blind,
-        )
-        if blind:
-            nothing, everything = velocity.chunk(2)
-            velocity = nothing + guidance * (everything - nothing)
-        noisy = schedule.step(velocity, timestep, noisy).prev_sample
-    frames = generator.decode(noisy.transpose(1, 2).flatten(0, 1)) / 2 + 0.5
+        return generator.predict(latents, timestep, condition, tokens, reference, blind=blind)
+
+    *_, clips = guided_ddim(generator, predict, noise, steps=steps, guidance=guidance)
+    frames = generator.decode(clips.transpose(1, 2).flatten(0, 1)) / 2 + 0.5
     videos = frames.clamp(0, 1).cpu().unflatten(0, (len(pairs), -1))
     return [video[: audio.frames] for video, (_, audio) in zip(videos, pairs, strict=True)]
 
