@@ -93,9 +93,8 @@ def attack(
     if floor:
         pairs.append((_nudged(portrait, generator.dtype), heard[0].audio))
     films = _films(generator, pairs, steps, guidance, seed, progress, cancelled)
-    spoken, others = films[: len(heard)], [*films[1 : len(heard)], films[0]]
-    if len(heard) == 1:
-        others = [films[1]]
+    spoken = films[: len(heard)]
+    others = [*spoken[1:], spoken[0]] if len(heard) > 1 else [films[1]]
     return AttackRuns(
         speeches=tuple(one.audio.speech for one in heard),
         asked=tuple(one.asked for one in heard),
