@@ -22,9 +22,9 @@ from protection import (
     PURIFIERS,
     KeepingTrial,
     Missing,
+    added,
     compiled,
     key_of,
-    line,
     method,
     stored,
     with_clips,
@@ -33,7 +33,6 @@ from protection import (
 from recorded import RecordedHallo
 
 from silencer_core.bench_protect import Tried, duels, photos_with_a_face, rows
-from silencer_core.files import write_text
 from silencer_core.generators import load_generator
 from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.objectives.baselines import BASELINES
@@ -110,28 +109,31 @@ class Bench:
     def photos(self) -> list[tuple[str, Photo]]:
         return list(photos_with_a_face(self.portraits, self.count, self.generator))
 
-    def protect(self, number: int, name: str) -> None:
-        """One portrait by one method, unless that is kept already."""
-        trial = KeepingTrial(self.generator, held_out_voices(), [], [], [], folder=self.keep)
-        trial.protected(number, *self.photos[number], method(name, BUDGET))
-
-    def attack(self, number: int, clean_up: str) -> list[Tried]:
-        """One portrait after one clean-up, by the methods that its store lacks."""
-        trial = KeepingTrial(
+    @cached_property
+    def trial(self) -> KeepingTrial:
+        """Of all methods, as yet without a clean-up."""
+        return KeepingTrial(
             self.generator,
             held_out_voices(),
             [method(name, BUDGET) for name in self.methods],
-            [clean_up],
+            [],
             GUIDANCES,
             FRAMES,
             self.attacker,
             folder=self.keep,
         )
-        known = frozenset(map(key_of, stored(store_of(clean_up))))
+
+    def protect(self, number: int, name: str) -> None:
+        """One portrait by one method, unless that is kept already."""
+        self.trial.protected(number, *self.photos[number], method(name, BUDGET))
+
+    def attack(self, number: int, clean_up: str, known: frozenset) -> list[Tried]:
+        """One portrait after one clean-up, by the methods that are not known; see `Missing`."""
+        trial = replace(self.trial, purifiers=[clean_up])
         return Missing(trial, known)(number, *self.photos[number])
 
 
-Job = tuple[str, int, str]  # a method of `Bench`, and its arguments
+Job = tuple  # the name of a method of `Bench`, and its arguments
 _bench: Bench | None = None
 
 
@@ -176,13 +178,11 @@ def main(
         for _ in work([("protect", number, name) for name in names for number in numbers]):
             pass
         for clean_up in purify.split(";"):
-            store = store_of(clean_up)
-            write_text(store, "".join(map(line, stored(store))))  # a last line cut short is lost
-            jobs = [("attack", number, clean_up) for number in numbers]
-            for number, found in enumerate(work(jobs), start=1):
-                with store.open("a") as file:
-                    file.write("".join(map(line, found)))
-                print(f"{clean_up}: {number} of {len(jobs)} portraits", flush=True)
+            known = stored(store_of(clean_up))
+            keys = frozenset(map(key_of, known))
+            jobs = [("attack", number, clean_up, keys) for number in numbers]
+            for done in added(store_of(clean_up), known, work(jobs)):
+                print(f"{clean_up}: {done} of {len(jobs)} portraits", flush=True)
             write_tables([one for known in PURIFIERS for one in stored(store_of(known))])
 
 

@@ -193,11 +193,16 @@ def measured(
 ) -> Iterator[int]:
     """Add to the store what is missing in it; after each portrait how many are done."""
     known = stored(store)
-    write_text(store, "".join(map(line, known)))
     missing = Missing(trial, frozenset(map(key_of, known)))
-    for done, found in enumerate(try_presets(missing, photos, workers), start=1):
+    return added(store, known, try_presets(missing, photos, workers))
+
+
+def added(store: Path, known: Iterable[Tried], found: Iterable[Iterable[Tried]]) -> Iterator[int]:
+    """Write what a store is known to hold, then add each portrait's; after each how many."""
+    write_text(store, "".join(map(line, known)))
+    for done, some in enumerate(found, start=1):
         with store.open("a") as file:
-            file.write("".join(map(line, found)))
+            file.write("".join(map(line, some)))
         yield done
 
 
