@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from tiny import wake
 
 from silencer_core.errors import Cancelled, SilencerError
 from silencer_core.generators.hallo.generator import Hallo
@@ -18,9 +19,7 @@ def generator(published_config) -> Hallo:
     torch.manual_seed(0)
     config = dataclasses.replace(published_config, latent_scale=3.0)  # latents of order 1
     generator = Hallo.untrained(config)
-    for parameter in generator.net.parameters():  # layers that start silent
-        if not parameter.any():
-            torch.nn.init.normal_(parameter, std=0.1)
+    wake(generator.net)
     return generator
 
 

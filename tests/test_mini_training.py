@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tiny import wake
 
 from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.network import HalloNet
@@ -113,9 +114,7 @@ def test_gradient_reaches_every_room(cast, script, frames, motion):
     torch.manual_seed(1)
     net = HalloNet(TINY)
     random = torch.Generator().manual_seed(0)
-    for parameter in net.denoising_unet.parameters():  # wake the layers that start at zero
-        if parameter.abs().max() == 0:
-            torch.nn.init.normal_(parameter, std=0.05)
+    wake(net.denoising_unet, std=0.05)
     batch = Stage(cast, script, TINY, random).batch(3, frames, motion)
     velocity_loss(net, batch, random).backward()
     for room in (net.audioproj, net.face_locator, net.reference_unet, net.denoising_unet):

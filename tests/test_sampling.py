@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from tiny import wake
 
 from silencer_core.audio import DrivingAudio, Speech
 from silencer_core.errors import Cancelled, SilencerError
@@ -16,12 +17,15 @@ from silencer_core.generators.hallo.sampling import animate
 
 @pytest.fixture(scope="module")
 def generator(published_config) -> Hallo:
+    return untrained(published_config)
+
+
+def untrained(published_config) -> Hallo:
+    """Of clips of four frames, with all layers awake."""
     torch.manual_seed(0)
     config = dataclasses.replace(published_config, clip_frames=4, steps=3, guidance=2.0)
     generator = Hallo.untrained(config)
-    for parameter in generator.net.parameters():  # layers that start silent
-        if not parameter.any():
-            torch.nn.init.normal_(parameter, std=0.1)
+    wake(generator.net)
     return generator
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tiny import wake
 
 from silencer_core.audio import Speech
 from silencer_core.errors import Cancelled, SilencerError
@@ -33,11 +34,14 @@ TINY = replace(
 
 @pytest.fixture(scope="module")
 def generator() -> Hallo:
+    return untrained()
+
+
+def untrained() -> Hallo:
+    """That hears, with all layers awake."""
     torch.manual_seed(0)
     made = Hallo.untrained(TINY)
-    for parameter in made.net.parameters():  # wake the layers that start at zero
-        if parameter.abs().max() == 0:
-            torch.nn.init.normal_(parameter, std=0.1)
+    wake(made.net)
     made.audio_encoder = MelFeatures(TINY.clip_frames)
     return made
 

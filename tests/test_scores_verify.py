@@ -9,6 +9,7 @@ import pytest
 import torch
 import typer
 from PIL import Image
+from tiny import wake
 from typer.testing import CliRunner
 
 from silencer_core.audio import Speech
@@ -79,9 +80,7 @@ class Darkness:
 def generator() -> Hallo:
     torch.manual_seed(0)
     made = Hallo.untrained(TINY)
-    for parameter in made.net.parameters():  # wake the layers that start at zero
-        if parameter.abs().max() == 0:
-            torch.nn.init.normal_(parameter, std=0.1)
+    wake(made.net)
     made.audio_encoder = MelFeatures(TINY.clip_frames)
     made.faces = Staring
     return made

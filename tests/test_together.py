@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
-from test_sampling import Face, audio_of
+from test_sampling import Face, audio_of, untrained
 
 from silencer_core.errors import Cancelled, SilencerError
 from silencer_core.generators.hallo.generator import Hallo
@@ -16,13 +14,7 @@ from silencer_core.generators.hallo.together import animate_together
 
 @pytest.fixture(scope="module")
 def generator(published_config) -> Hallo:
-    torch.manual_seed(0)
-    config = dataclasses.replace(published_config, clip_frames=4, steps=3, guidance=2.0)
-    generator = Hallo.untrained(config)
-    for parameter in generator.net.parameters():  # layers that start silent
-        if not parameter.any():
-            torch.nn.init.normal_(parameter, std=0.1)
-    return generator
+    return untrained(published_config)
 
 
 def a_portrait(config, seed: int) -> Face:

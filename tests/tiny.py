@@ -35,11 +35,16 @@ def tiny_generator(seed: int = 0) -> Hallo:
     """Random weights; layers that training starts at zero are woken, so that audio counts."""
     torch.manual_seed(seed)
     generator = Hallo.untrained(TINY)
-    for parameter in generator.net.denoising_unet.parameters():
-        if parameter.abs().max() == 0:
-            torch.nn.init.normal_(parameter, std=0.2)
+    wake(generator.net.denoising_unet, std=0.2)
     generator.audio_encoder = MelFeatures(TINY.clip_frames)
     return generator
+
+
+def wake(network: torch.nn.Module, std: float = 0.1) -> None:
+    """Random numbers for the layers that training starts at zero."""
+    for parameter in network.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=std)
 
 
 def drawn_photo(side: int = 160, seed: int = 8) -> Tensor:
