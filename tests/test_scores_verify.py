@@ -182,6 +182,31 @@ def test_no_face_in_the_unprotected_photo_is_an_error_that_names_the_clean_up(ph
         targets(photo, protected)
 
 
+def wiped(side):
+    """A clean-up that leaves no face, and this size."""
+
+    def clean_up(picture, sequence):
+        picture = picture[:, :side, :side].clone()
+        picture[0, :12, :12] = 1
+        return picture
+
+    return clean_up
+
+
+def test_a_clean_up_that_leaves_no_face_does_not_stop_an_attacker(photo, protected):
+    clean_up = wiped(photo.shape[-1])
+    found, _ = targets(photo, protected)
+    first, _ = targets(photo, protected, "wiped", clean_up)
+    assert first.portrait.window == found.portrait.window
+    assert torch.equal(first.portrait.image, found.portrait.crop(clean_up(photo, "")))
+    assert "before the clean-up" in first.notes[0]
+
+
+def test_a_place_in_a_photo_of_another_size_is_no_place(photo, protected):
+    with pytest.raises(SilencerError, match="'cut'"):
+        targets(photo, protected, "cut", wiped(100))
+
+
 # the whole
 
 

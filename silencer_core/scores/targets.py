@@ -12,6 +12,7 @@ from silencer_core.errors import SilencerError
 from silencer_core.faces import FaceBackend
 from silencer_core.generators.hallo.config import HalloConfig
 from silencer_core.portrait import Portrait, Window, find_portrait
+from silencer_core.purifiers.sequence import NONE
 
 from .mouth import Mouth, mouth_of, moved
 
@@ -73,27 +74,37 @@ class Finder:
             sequence: the clean-up's name.
             clean_up: does it.
 
+        Where no face is left in the first photo, it is taken from where it was before the clean-up.
+
         Raises:
-            SilencerError: no face is left in the first photo.
+            SilencerError: no face is in the first photo, or none is left and its size has changed.
         """
         base = None
         for name, photo in photos.items():
             cleaned = clean_up(photo, sequence)
             if base is None:
-                base, picture = self._base(cleaned, sequence), cleaned
-                yield Target(name, base, mouth_of(base), base.image / 2 + 0.5)
+                picture = cleaned
+                base, notes = self._base(photo, cleaned, sequence)
+                yield Target(name, base, mouth_of(base), base.image / 2 + 0.5, notes)
                 continue
             portrait, notes = self._like(base, cleaned)
             clean = portrait.crop(picture) / 2 + 0.5
             yield Target(name, portrait, moved(mouth_of(base), base, portrait), clean, notes)
 
-    def _base(self, photo: Tensor, sequence: str) -> Portrait:
+    def _base(
+        self, photo: Tensor, cleaned: Tensor, sequence: str
+    ) -> tuple[Portrait, tuple[str, ...]]:
+        """The portrait in a cleaned photo, or this photo where the face was before."""
         try:
-            return self.find(photo)
+            return self.find(cleaned), ()
         except SilencerError as error:
-            raise SilencerError(
-                f"the unprotected photo after {sequence!r} cannot be attacked ({error})"
-            ) from error
+            if sequence == NONE or cleaned.shape != photo.shape:
+                raise SilencerError(
+                    f"the unprotected photo after {sequence!r} cannot be attacked ({error})"
+                ) from error
+        note = "no face was found, so it was taken where it was before the clean-up"
+        before = self.find(photo)
+        return dataclasses.replace(before, image=before.crop(cleaned)), (note,)
 
     def _like(self, base: Portrait, photo: Tensor) -> tuple[Portrait, tuple[str, ...]]:
         """The portrait in a photo, or this photo in another one's place."""

@@ -53,8 +53,9 @@ def verify(
     """Attack the unprotected photo, the protected one and random controls; score all.
 
     Every photo is rounded to 8 bit, cleaned up, and searched for its face anew. Where none is
-    found, or another one, the unprotected photo's place is taken, and the report says so. All
-    ratios are between photos after the same clean-up, at the same guidance, from the same noise.
+    found, or another one, the unprotected photo's place is taken (or, where the clean-up left no
+    face in that, its place before), and the report says so. All ratios are between photos after
+    the same clean-up, at the same guidance, from the same noise.
 
     Args:
         generator: what the attacker has.
