@@ -73,24 +73,28 @@ def guidances(rows: list[dict]) -> None:
 
 
 def visibility(rows: list[dict]) -> None:
-    """One line per method over the PSNR of its change."""
-    _curves(_by_method(rows, "~"), "psnr", "PSNR of the change, dB (right: less visible)")
+    """One line per method and guidance over the PSNR of its change."""
+    _curves(_by_method(rows, "~", True), "psnr", "PSNR of the change, dB (right: less visible)")
 
 
 def steps(rows: list[dict]) -> None:
-    """One line per method over the processor's seconds."""
-    _curves(_by_method(rows, "@"), "cpu_seconds", "seconds of one core", log=True)
+    """One line per method and guidance over the processor's seconds."""
+    _curves(_by_method(rows, "@", True), "cpu_seconds", "seconds of one core", log=True)
 
 
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-def _by_method(rows: list[dict], mark: str = "\n") -> dict[str, list[dict]]:
-    """Rows by the name of their method, up to a mark."""
+def _by_method(
+    rows: list[dict], mark: str = "\n", each_guidance: bool = False
+) -> dict[str, list[dict]]:
+    """Rows by the name of their method, up to a mark, and by the guidance where that is told."""
     lines: dict[str, list[dict]] = {}
     for row in rows:
-        lines.setdefault(row["preset"].partition(mark)[0], []).append(row)
+        name = row["preset"].partition(mark)[0]
+        name += f", guidance {row['guidance']:g}" if each_guidance else ""
+        lines.setdefault(name, []).append(row)
     return lines
 
 
