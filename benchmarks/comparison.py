@@ -8,6 +8,7 @@ GPU twenty workers are as many as there are portraits; see recorded.py.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -56,12 +57,21 @@ def store_of(purify: str) -> Path:
 
 
 def write_tables(found: list[Tried]) -> None:
-    """Medians of all methods and duels at equal L-inf; duels against our less visible one."""
-    found = sorted(found, key=lambda one: METHODS.index(one.preset))
+    """Medians of all methods and duels at equal L-inf; duels against our less visible one.
+
+    Clean-ups that some methods or portraits are still missing after are left out.
+    """
+    found = sorted(finished(found), key=lambda one: METHODS.index(one.preset))
     tables = {"comparison": {"rows": rows(found)} | duels_of(found, EQUAL_LINF, LESS_VISIBLE)}
     tables["less_visible"] = duels_of(found, LESS_VISIBLE, EQUAL_LINF)
     for name, table in tables.items():
         write_table(RESULTS / f"{name}.json", table)
+
+
+def finished(found: list[Tried]) -> list[Tried]:
+    """Figures of the clean-ups that have as many as the one that has most."""
+    count = Counter(one.purify for one in found)
+    return [one for one in found if count[one.purify] == max(count.values())]
 
 
 def duels_of(found: list[Tried], ours: str, other: str) -> dict[str, list[dict]]:

@@ -41,6 +41,14 @@ def test_tables_list_ours_first_and_every_method_once(comparison, found, monkeyp
     assert [row["preset"] for row in rows] == list(comparison.METHODS)
 
 
+def test_an_unfinished_clean_up_is_not_in_the_tables(comparison, found, monkeypatch, tmp_path):
+    monkeypatch.setattr(comparison, "RESULTS", tmp_path)
+    some = [replace(one, purify="blur:1") for one in found if one.preset != comparison.EQUAL_LINF]
+    comparison.write_tables(found + some)
+    rows = json.loads((tmp_path / "comparison.json").read_text())["rows"]
+    assert {row["purify"] for row in rows} == {"none"}
+
+
 @pytest.mark.parametrize(
     ("table", "ours", "beyond"), [("comparison", "strong", 0.6), ("less_visible", "strong~10", 0.5)]
 )
