@@ -71,7 +71,8 @@ def write_tables(found: list[Tried]) -> None:
 def finished(found: list[Tried]) -> list[Tried]:
     """Figures of the clean-ups that have as many as the one that has most."""
     count = Counter(one.purify for one in found)
-    return [one for one in found if count[one.purify] == max(count.values())]
+    most = max(count.values(), default=0)
+    return [one for one in found if count[one.purify] == most]
 
 
 def duels_of(found: list[Tried], ours: str, other: str) -> dict[str, list[dict]]:

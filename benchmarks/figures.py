@@ -74,12 +74,14 @@ def guidances(rows: list[dict]) -> None:
 
 def visibility(rows: list[dict]) -> None:
     """One line per method and guidance over the PSNR of its change."""
-    _curves(_by_method(rows, "~", True), "psnr", "PSNR of the change, dB (right: less visible)")
+    lines = _by_method(rows, "~", each_guidance=True)
+    _curves(lines, "psnr", "PSNR of the change, dB (right: less visible)")
 
 
 def steps(rows: list[dict]) -> None:
     """One line per method and guidance over the processor's seconds."""
-    _curves(_by_method(rows, "@", True), "cpu_seconds", "seconds of one core", log=True)
+    lines = _by_method(rows, "@", each_guidance=True)
+    _curves(lines, "cpu_seconds", "seconds of one core", log=True)
 
 
 def _mean(values: list[float]) -> float:

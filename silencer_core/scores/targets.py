@@ -103,8 +103,7 @@ class Finder:
                     f"the unprotected photo after {sequence!r} cannot be attacked ({error})"
                 ) from error
         note = "no face was found, so it was taken where it was before the clean-up"
-        before = self.find(photo)
-        return dataclasses.replace(before, image=before.crop(cleaned)), (note,)
+        return _in_place(self.find(photo), cleaned), (note,)
 
     def _like(self, base: Portrait, photo: Tensor) -> tuple[Portrait, tuple[str, ...]]:
         """The portrait in a photo, or this photo in another one's place."""
@@ -116,7 +115,12 @@ class Finder:
             if _overlap(portrait.window, base.window) >= _SAME_FACE:
                 return portrait, ()
             note = "another face was found, so it was taken where the unprotected photo has it"
-        return dataclasses.replace(base, image=base.crop(photo)), (note,)
+        return _in_place(base, photo), (note,)
+
+
+def _in_place(portrait: Portrait, photo: Tensor) -> Portrait:
+    """What another photo of the same size shows where the portrait is."""
+    return dataclasses.replace(portrait, image=portrait.crop(photo))
 
 
 def _overlap(one: Window, other: Window) -> float:
