@@ -23,7 +23,7 @@ TITLES = {GAIN: "gain left", WINDOW: "wide window left"}
 
 
 class Figure(NamedTuple):
-    """A picture: its file, the results it shows, and what draws their rows with pyplot."""
+    """A picture: its file, the table or the store it shows, and what draws its rows with pyplot."""
 
     name: str
     results: str
@@ -84,6 +84,32 @@ def steps(rows: list[dict]) -> None:
     _curves(lines, "cpu_seconds", "seconds of one core", log=True)
 
 
+def portraits(rows: list[dict]) -> None:
+    """Each portrait's wide window after a change of 16/255 and after one without a bound, over how
+    well it spoke unprotected."""
+    import matplotlib.pyplot as plt
+
+    guidances = sorted({row["guidance"] for row in rows})
+    _, panels = plt.subplots(1, len(guidances), figsize=(10, 4.2), sharey=True, squeeze=False)
+    for axes, guidance in zip(panels[0], guidances, strict=True):
+        found: dict[str, dict[str, tuple[float, float]]] = {}
+        for row in rows:
+            if row["guidance"] == guidance:
+                mark = found.setdefault(row["portrait"], {})
+                mark[row["preset"]] = row["gain_unprotected"], row[WINDOW]
+        pairs = [(marks["fast~16"], marks["fast~255"]) for marks in found.values()]
+        for (x, left), (_, least) in pairs:
+            axes.plot([x, x], [left, least], color="grey", linewidth=0.8, zorder=1)
+        looks = ("16/255 at most", "tab:blue"), ("no bound", "tab:orange")
+        for number, (label, colour) in enumerate(looks):
+            x, y = zip(*(pair[number] for pair in pairs), strict=True)
+            axes.scatter(x, y, s=18, color=colour, label=f"change: {label}")
+        axes.set(title=f"guidance {guidance:g}", xlabel="gain of the unprotected portrait")
+        axes.set_ylim(0, None)
+    panels[0][0].set_ylabel(TITLES[WINDOW])
+    panels[0][-1].legend(fontsize=8, frameon=False)
+
+
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
@@ -130,13 +156,22 @@ FIGURES = (
     Figure("robustness.png", "comparison.json", robustness),
     Figure("guidance.png", "comparison.json", guidances),
     Figure("visibility.png", "visibility.json", visibility),
+    Figure("portraits.png", "visibility.jsonl", portraits),
     Figure("steps.png", "steps.json", steps),
 )
 
 
+def read(path: Path) -> dict:
+    """A table, or the lines of a store as its rows."""
+    text = path.read_text()
+    if path.suffix == ".jsonl":
+        return {"rows": [json.loads(line) for line in text.splitlines()]}
+    return json.loads(text)
+
+
 def digest(path: Path) -> str:
     """Of the figures in a file, however they are laid out."""
-    return hashlib.sha256(json.dumps(json.loads(path.read_text())).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(read(path)).encode()).hexdigest()
 
 
 def is_current(figure: Figure) -> bool:
@@ -154,7 +189,7 @@ def draw(figure: Figure) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure.draw(json.loads(figure.source.read_text())["rows"])
+    figure.draw(read(figure.source)["rows"])
     told = {DIGEST: digest(figure.source), "Software": None}
     plt.savefig(figure.target, dpi=110, bbox_inches="tight", metadata=told)
     plt.close("all")

@@ -53,3 +53,19 @@ def test_curves_are_drawn(figures):
     assert figures.is_current(figure)
     with Image.open(figure.target) as picture:
         assert picture.width > 500
+
+
+def test_portraits_of_a_store_are_drawn(figures):
+    pytest.importorskip("matplotlib")
+    figure = next(one for one in figures.FIGURES if one.draw is figures.portraits)
+    row = {"portrait": "a.png", "gain_unprotected": 0.5, "window_ratio": 0.2}
+    rows = [
+        row | {"preset": f"fast~{change}", "guidance": guidance}
+        for change in (16, 255)
+        for guidance in (1.0, 2.0)
+    ]
+    figure.source.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    figures.draw(figure)
+    assert figures.is_current(figure)
+    with Image.open(figure.target) as picture:
+        assert picture.width > 500
