@@ -89,21 +89,20 @@ def portraits(rows: list[dict]) -> None:
     well it spoke unprotected."""
     import matplotlib.pyplot as plt
 
-    guidances = sorted({row["guidance"] for row in rows})
-    _, panels = plt.subplots(1, len(guidances), figsize=(10, 4.2), sharey=True, squeeze=False)
-    for axes, guidance in zip(panels[0], guidances, strict=True):
-        found: dict[str, dict[str, tuple[float, float]]] = {}
-        for row in rows:
-            if row["guidance"] == guidance:
-                mark = found.setdefault(row["portrait"], {})
-                mark[row["preset"]] = row["gain_unprotected"], row[WINDOW]
-        pairs = [(marks["fast~16"], marks["fast~255"]) for marks in found.values()]
-        for (x, left), (_, least) in pairs:
-            axes.plot([x, x], [left, least], color="grey", linewidth=0.8, zorder=1)
-        looks = ("16/255 at most", "tab:blue"), ("no bound", "tab:orange")
-        for number, (label, colour) in enumerate(looks):
-            x, y = zip(*(pair[number] for pair in pairs), strict=True)
-            axes.scatter(x, y, s=18, color=colour, label=f"change: {label}")
+    strengths = sorted({row["guidance"] for row in rows})
+    _, panels = plt.subplots(1, len(strengths), figsize=(10, 4.2), sharey=True, squeeze=False)
+    for axes, guidance in zip(panels[0], strengths, strict=True):
+        ends = []
+        for preset, change in (("fast~16", "16/255 at most"), ("fast~255", "no bound")):
+            marks = sorted(
+                (row["portrait"], row["gain_unprotected"], row[WINDOW])
+                for row in rows
+                if (row["preset"], row["guidance"]) == (preset, guidance)
+            )
+            _, across, left = zip(*marks, strict=True)
+            axes.scatter(across, left, s=18, label=f"change: {change}")
+            ends.append(left)
+        axes.vlines(across, *ends, color="grey", linewidth=0.8, zorder=0)
         axes.set(title=f"guidance {guidance:g}", xlabel="gain of the unprotected portrait")
         axes.set_ylim(0, None)
     panels[0][0].set_ylabel(TITLES[WINDOW])
