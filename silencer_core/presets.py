@@ -10,7 +10,6 @@ from silencer_core.errors import SilencerError
 from silencer_core.objectives.anti_purify import AntiPurify
 from silencer_core.objectives.nullify import NullifyAudio
 from silencer_core.objectives.objective import Objective
-from silencer_core.objectives.rollout import NullifyRollout
 from silencer_core.optimise.budget import Budget
 from silencer_core.optimise.descent import Descent
 
@@ -48,6 +47,10 @@ class Preset:
     latent: LatentStage = LatentStage()
 
 
+#: Single predictions at the noisiest timesteps, four of five steps after the diffusion purifier.
+NOISIEST = AntiPurify(NullifyAudio(intervals=((700, 1000),), draws=1), share=0.4, diffusion=0.8)
+LONG = Descent(steps=80, rate=2 / 255, validate_every=20)
+
 PRESETS = {
     preset.name: preset
     for preset in (
@@ -57,18 +60,8 @@ PRESETS = {
             Budget(12 / 255, focus=0.8),
             Descent(steps=40, rate=2 / 255, validate_every=20),
         ),
-        Preset(
-            "balanced",
-            AntiPurify(NullifyRollout(), share=0.5),
-            Budget(12 / 255, focus=0.8),
-            Descent(steps=36, rate=2 / 255, validate_every=12),
-        ),
-        Preset(
-            "strong",
-            AntiPurify(NullifyAudio(intervals=((700, 1000),), draws=1), share=0.4, diffusion=0.8),
-            Budget(16 / 255, focus=0.75),
-            Descent(steps=80, rate=2 / 255, validate_every=20),
-        ),
+        Preset("balanced", NOISIEST, Budget(12 / 255, focus=0.8), LONG),
+        Preset("strong", NOISIEST, Budget(16 / 255, focus=0.75), LONG),
     )
 }
 DEFAULT = "balanced"

@@ -27,7 +27,7 @@ def few_threads(generator: Hallo) -> Iterator[None]:
     """One thread while a small generator works on the CPU; else, and afterwards, as it was.
 
     Its operations are so short that waking a second thread takes longer than it saves: 36 steps of
-    the preset `balanced` took 63 s on one thread and 105 s on two. A number that the user has set
+    `NullifyRollout` took 63 s on one thread and 105 s on two. A number that the user has set
     in OMP_NUM_THREADS stays.
     """
     small = generator.device.type == "cpu" and generator.config.size <= SMALL
