@@ -205,6 +205,8 @@ def main() -> int:
         for figure in stale:
             draw(figure)
         return 0
+    for figure in stale:
+        print(f"{figure.name} does not show {figure.results}: run {Path(__file__).name}")
     return 1 if stale else 0
 
 
