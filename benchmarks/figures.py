@@ -206,7 +206,7 @@ def main() -> int:
             draw(figure)
         return 0
     for figure in stale:
-        print(f"{figure.name} does not show {figure.results}: run {Path(__file__).name}")
+        print(f"{figure.name} does not show {figure.results}: run python benchmarks/figures.py")
     return 1 if stale else 0
 
 
