@@ -23,11 +23,13 @@ TITLES = {GAIN: "gain left", WINDOW: "wide window left"}
 
 
 class Figure(NamedTuple):
-    """A picture: its file, the table or the store it shows, and what draws its rows with pyplot."""
+    """A picture: its file, the table or the store it shows, what draws it with pyplot, and of what
+    part of the table."""
 
     name: str
     results: str
     draw: Callable[[list[dict]], None]
+    part: str = "rows"
 
     @property
     def source(self) -> Path:
@@ -109,6 +111,36 @@ def portraits(rows: list[dict]) -> None:
     panels[0][-1].legend(fontsize=8, frameon=False)
 
 
+def changes(duels: list[dict]) -> None:
+    """What each changed setting leaves beyond the unchanged ones, portrait by portrait."""
+    import matplotlib.pyplot as plt
+
+    settings, clean_ups = (
+        list(dict.fromkeys(row[name] for row in duels)) for name in ("preset", "purify")
+    )
+    size = (11, 1.4 + 0.24 * len(settings))
+    _, panels = plt.subplots(1, 2, figsize=size, sharey=True, sharex=True)
+    for axes, (name, title) in zip(panels, TITLES.items(), strict=True):
+        for number, clean_up in enumerate(clean_ups):
+            rows = [row for row in duels if row["purify"] == clean_up]
+            middle, low, high = (
+                [row[name][end] for row in rows] for end in ("median", "low", "high")
+            )
+            down = [settings.index(row["preset"]) + 0.3 * number for row in rows]
+            spread = [
+                [m - end for m, end in zip(middle, low, strict=True)],
+                [end - m for m, end in zip(middle, high, strict=True)],
+            ]
+            axes.errorbar(
+                middle, down, xerr=spread, fmt="o", markersize=3, elinewidth=0.8, label=clean_up
+            )
+        axes.axvline(0, color="grey", linewidth=0.6, linestyle=":")
+        axes.set(title=title, xlabel="beyond what the preset leaves (right: worse)")
+        axes.set_yticks(range(len(settings)), settings)
+    panels[0].invert_yaxis()
+    panels[1].legend(fontsize=8, frameon=False)
+
+
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
@@ -157,6 +189,7 @@ FIGURES = (
     Figure("visibility.png", "visibility.json", visibility),
     Figure("portraits.png", "visibility.jsonl", portraits),
     Figure("steps.png", "steps.json", steps),
+    Figure("ablations.png", "ablations.json", changes, "duels"),
 )
 
 
@@ -188,7 +221,7 @@ def draw(figure: Figure) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure.draw(read(figure.source)["rows"])
+    figure.draw(read(figure.source)[figure.part])
     told = {DIGEST: digest(figure.source), "Software": None}
     plt.savefig(figure.target, dpi=110, bbox_inches="tight", metadata=told)
     plt.close("all")

@@ -55,6 +55,20 @@ def test_curves_are_drawn(figures):
         assert picture.width > 500
 
 
+def test_changes_of_a_setting_are_drawn(figures):
+    pytest.importorskip("matplotlib")
+    figure = next(one for one in figures.FIGURES if one.draw is figures.changes)
+    spread = {"median": 0.1, "low": -0.1, "high": 0.3}
+    row = {"purify": "none", "guidance": 2.0, "gain_ratio": spread, "window_ratio": spread}
+    stored(
+        figure, {"rows": [], "duels": [row | {"preset": name} for name in ("1 frame", "8 frames")]}
+    )
+    figures.draw(figure)
+    assert figures.is_current(figure)
+    with Image.open(figure.target) as picture:
+        assert picture.width > 500
+
+
 def test_portraits_of_a_store_are_drawn(figures):
     pytest.importorskip("matplotlib")
     figure = next(one for one in figures.FIGURES if one.draw is figures.portraits)
