@@ -76,13 +76,13 @@ def guidances(rows: list[dict]) -> None:
 
 def visibility(rows: list[dict]) -> None:
     """One line per method and guidance over the PSNR of its change."""
-    lines = _by_method(rows, "~", each_guidance=True)
+    lines = _by_method(rows, "~", ", guidance {guidance:g}")
     _curves(lines, "psnr", "PSNR of the change, dB (right: less visible)")
 
 
 def steps(rows: list[dict]) -> None:
-    """One line per method and guidance over the processor's seconds."""
-    lines = _by_method(rows, "@", each_guidance=True)
+    """One line per method and clean-up over the processor's seconds."""
+    lines = _by_method(rows, "@", ", {purify}")
     _curves(lines, "cpu_seconds", "seconds of one core", log=True)
 
 
@@ -145,14 +145,11 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-def _by_method(
-    rows: list[dict], mark: str = "\n", each_guidance: bool = False
-) -> dict[str, list[dict]]:
-    """Rows by the name of their method, up to a mark, and by the guidance where that is told."""
+def _by_method(rows: list[dict], mark: str = "\n", also: str = "") -> dict[str, list[dict]]:
+    """Rows by the name of their method, up to a mark, and by what else of them is told."""
     lines: dict[str, list[dict]] = {}
     for row in rows:
-        name = row["preset"].partition(mark)[0]
-        name += f", guidance {row['guidance']:g}" if each_guidance else ""
+        name = row["preset"].partition(mark)[0] + also.format(**row)
         lines.setdefault(name, []).append(row)
     return lines
 
@@ -179,6 +176,8 @@ def _curves(lines: dict[str, list[dict]], across: str, label: str, log: bool = F
         axes.set(title=title, xlabel=label, ylim=(-0.1, None))
         if log:
             axes.set_xscale("log")
+            for scale in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+                scale("{x:g}")
     panels[0].set_ylabel("protected / unprotected")
     panels[1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 
