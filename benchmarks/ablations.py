@@ -40,12 +40,12 @@ class FewVoices:
         return self.objective.bind(generator, portrait, audio[: self.count], seed)
 
 
-LONG = PRESETS["balanced"]
+BALANCED = PRESETS["balanced"]
 BASE = replace(
-    LONG,
+    BALANCED,
     name="as it is",
-    budget=replace(LONG.budget, linf=8 / 255),
-    descent=replace(LONG.descent, steps=10, validate_every=5),
+    budget=replace(BALANCED.budget, linf=8 / 255),
+    descent=replace(BALANCED.descent, steps=10, validate_every=5),
 )
 LOSS = BASE.objective.objective
 

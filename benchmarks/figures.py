@@ -123,14 +123,8 @@ def changes(duels: list[dict]) -> None:
     for axes, (name, title) in zip(panels, TITLES.items(), strict=True):
         for number, clean_up in enumerate(clean_ups):
             rows = [row for row in duels if row["purify"] == clean_up]
-            middle, low, high = (
-                [row[name][end] for row in rows] for end in ("median", "low", "high")
-            )
+            middle, spread = _intervals(rows, name)
             down = [settings.index(row["preset"]) + 0.3 * number for row in rows]
-            spread = [
-                [m - end for m, end in zip(middle, low, strict=True)],
-                [end - m for m, end in zip(middle, high, strict=True)],
-            ]
             axes.errorbar(
                 middle, down, xerr=spread, fmt="o", markersize=3, elinewidth=0.8, label=clean_up
             )
@@ -143,6 +137,14 @@ def changes(duels: list[dict]) -> None:
 
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
+
+
+def _intervals(rows: list[dict], name: str) -> tuple[list[float], list[list[float]]]:
+    """Medians, and how far their intervals reach below and above them, as pyplot's error bars."""
+    figures = [row[name] for row in rows]
+    below = [figure["median"] - figure["low"] for figure in figures]
+    above = [figure["high"] - figure["median"] for figure in figures]
+    return [figure["median"] for figure in figures], [below, above]
 
 
 def _by_method(rows: list[dict], mark: str = "\n", also: str = "") -> dict[str, list[dict]]:
@@ -163,11 +165,7 @@ def _curves(lines: dict[str, list[dict]], across: str, label: str, log: bool = F
         axes.set_prop_cycle(color=plt.get_cmap("tab20").colors)
         for method, rows in lines.items():
             rows = sorted(rows, key=lambda row: row[across])
-            middle = [row[name]["median"] for row in rows]
-            spread = [
-                [m - row[name]["low"] for m, row in zip(middle, rows, strict=True)],
-                [row[name]["high"] - m for m, row in zip(middle, rows, strict=True)],
-            ]
+            middle, spread = _intervals(rows, name)
             axes.errorbar(
                 [row[across] for row in rows], middle, yerr=spread, marker="o", markersize=3,
                 linewidth=1.2, elinewidth=0.6, capsize=2, label=method,
