@@ -4,7 +4,8 @@ Tables stand between `<!-- figures: FILE -->` and `<!-- end -->`; FILE holds the
 `silencer bench` command or benchmarks/protection.py wrote. `<!-- cost: FILE PHOTOS CORES -->` is
 what as many photos cost on so many cores, `<!-- batch: FILE -->` what benchmarks/batch.py wrote,
 `<!-- grid: FILE GUIDANCE -->` every method against every clean-up, `<!-- duels: FILE -->` every
-method against ours. `--check` only says whether they match.
+method against ours, `<!-- ablations: FILE -->` every changed setting. `--check` only says whether
+they match.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ DOCUMENTS = (
     "docs/batch.md",
 )
 TABLE = re.compile(
-    r"(<!-- (figures|cost|batch|grid|duels): (\S+)((?: [\d.]+)*) -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- (figures|cost|batch|grid|duels|ablations): (\S+)((?: [\d.]+)*) -->\n).*?(<!-- end -->)",
+    re.DOTALL,
 )
 
 MINI = (
@@ -137,6 +139,41 @@ def duels(figures: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def ablations(figures: dict) -> str:
+    """A row per changed setting: what it leaves, and how much that is beyond what it was."""
+    rows = figures["rows"]
+    settings, clean_ups = (
+        list(dict.fromkeys(row[name] for row in rows)) for name in ("preset", "purify")
+    )
+    cells = {(row["preset"], row["purify"]): row for row in rows}
+    beyond = {(row["preset"], row["purify"]): row for row in figures["duels"]}
+    titles = [f"{what}, {clean_up}" for clean_up in clean_ups for what in ("gain", "window")]
+    lines = [
+        f"| setting | {' | '.join(titles)} | PSNR, dB | CPU seconds |",
+        "|" + "---|" * (len(titles) + 3),
+    ]
+    for setting in settings:
+        left = [
+            f"{cells[setting, clean_up][name]['median']:.3f}"
+            + _beyond(beyond.get((setting, clean_up), {}).get(name))
+            for clean_up in clean_ups
+            for name in ("gain_ratio", "window_ratio")
+        ]
+        row = cells[setting, clean_ups[0]]
+        lines.append(
+            f"| {setting} | {' | '.join(left)} | {row['psnr']:.1f} | {row['cpu_seconds']:.3g} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _beyond(paired: dict | None) -> str:
+    """The paired difference, bold where its interval does not hold 0; none for ours itself."""
+    if paired is None:
+        return ""
+    sure = "**" if paired["low"] > 0 or paired["high"] < 0 else ""
+    return f" ({sure}{paired['median']:+.3f}{sure})"
+
+
 def batches(figures: dict) -> str:
     """Every measurement in one row, its figures by name."""
     lines = ["| | measured |", "|---|---|"]
@@ -175,7 +212,14 @@ def filled(text: str) -> str:
     return TABLE.sub(fill, text)
 
 
-TABLES = {"figures": table, "cost": cost, "batch": batches, "grid": grid, "duels": duels}
+TABLES = {
+    "figures": table,
+    "cost": cost,
+    "batch": batches,
+    "grid": grid,
+    "duels": duels,
+    "ablations": ablations,
+}
 
 
 def main() -> int:

@@ -37,3 +37,18 @@ def test_duels_count_cells_and_show_the_closest(card):
     found = [row("other", "none", 2.0, 0.05, 0.5), row("other", "blur:1", 5.0, 0.3, -0.2)]
     *_, line = card.duels({"duels": found}).splitlines()
     assert line == "| other | 2 | 2 | 1 | +0.050: none, 2 | 1 | 1 | -0.200: blur:1, 5 |"
+
+
+def test_ablations_show_what_a_setting_leaves_and_mark_sure_differences(card):
+    cost = {"psnr": 42.25, "cpu_seconds": 8.9}
+    rows = [
+        row("as it is", "none", 2.0, 0.01, 0.2) | cost,
+        row("less", "none", 2.0, 0.2, 0.25) | cost,
+    ]
+    figures = {"rows": rows, "duels": [row("less", "none", 2.0, 0.19, 0.05)]}
+    assert card.ablations(figures).splitlines() == [
+        "| setting | gain, none | window, none | PSNR, dB | CPU seconds |",
+        "|---|---|---|---|---|",
+        "| as it is | 0.010 | 0.200 | 42.2 | 8.9 |",
+        "| less | 0.200 (**+0.190**) | 0.250 (+0.050) | 42.2 | 8.9 |",
+    ]
