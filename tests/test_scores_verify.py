@@ -202,6 +202,19 @@ def test_a_clean_up_that_leaves_no_face_does_not_stop_an_attacker(photo, protect
     assert "before the clean-up" in first.notes[0]
 
 
+def test_what_a_clean_up_makes_look_like_a_face_does_not_mislead_an_attacker(photo, protected):
+    def decoyed(picture, sequence):
+        picture = picture.clone()
+        picture[1, :12, :12] = 1
+        return picture
+
+    found, _ = targets(photo, protected)
+    first, second = targets(photo, protected, "decoy", decoyed)
+    assert first.portrait.window == second.portrait.window == found.portrait.window
+    assert "another face" in first.notes[0]
+    assert "before the clean-up" in first.notes[0]
+
+
 def test_a_place_in_a_photo_of_another_size_is_no_place(photo, protected):
     with pytest.raises(SilencerError, match="'cut'"):
         targets(photo, protected, "cut", wiped(100))

@@ -18,7 +18,7 @@ from .mouth import Mouth, mouth_of, moved
 
 CleanUp = Callable[[Tensor, str], Tensor]
 
-_SAME_FACE = 0.4  # overlap (intersection over union) from which two crops show one face
+_SAME_FACE = 0.6  # overlap (intersection over union) from which two crops show one face
 
 
 class Target(NamedTuple):
@@ -74,7 +74,8 @@ class Finder:
             sequence: the clean-up's name.
             clean_up: does it.
 
-        Where no face is left in the first photo, it is taken from where it was before the clean-up.
+        Where a clean-up leaves no face in the first photo, or makes something else look like one,
+        the face is taken from where it was before.
 
         Raises:
             SilencerError: no face is in the first photo, or none is left and its size has changed.
@@ -95,27 +96,28 @@ class Finder:
         self, photo: Tensor, cleaned: Tensor, sequence: str
     ) -> tuple[Portrait, tuple[str, ...]]:
         """The portrait in a cleaned photo, or this photo where the face was before."""
+        if sequence != NONE and cleaned.shape == photo.shape:
+            return self._like(self.find(photo), cleaned, "it was before the clean-up")
         try:
             return self.find(cleaned), ()
         except SilencerError as error:
-            if sequence == NONE or cleaned.shape != photo.shape:
-                raise SilencerError(
-                    f"the unprotected photo after {sequence!r} cannot be attacked ({error})"
-                ) from error
-        note = "no face was found, so it was taken where it was before the clean-up"
-        return _in_place(self.find(photo), cleaned), (note,)
+            raise SilencerError(
+                f"the unprotected photo after {sequence!r} cannot be attacked ({error})"
+            ) from error
 
-    def _like(self, base: Portrait, photo: Tensor) -> tuple[Portrait, tuple[str, ...]]:
+    def _like(
+        self, base: Portrait, photo: Tensor, place: str = "the unprotected photo has it"
+    ) -> tuple[Portrait, tuple[str, ...]]:
         """The portrait in a photo, or this photo in another one's place."""
         try:
             portrait = self.find(photo)
         except SilencerError:
-            note = "no face was found, so it was taken where the unprotected photo has it"
+            found = "no face"
         else:
             if _overlap(portrait.window, base.window) >= _SAME_FACE:
                 return portrait, ()
-            note = "another face was found, so it was taken where the unprotected photo has it"
-        return _in_place(base, photo), (note,)
+            found = "another face"
+        return _in_place(base, photo), (f"{found} was found, so it was taken where {place}",)
 
 
 def _in_place(portrait: Portrait, photo: Tensor) -> Portrait:
