@@ -21,11 +21,6 @@ DOCUMENTS = (
     "docs/evidence.md",
     "docs/batch.md",
 )
-TABLE = re.compile(
-    r"(<!-- (figures|cost|batch|grid|duels|ablations): (\S+)((?: [\d.]+)*) -->\n).*?(<!-- end -->)",
-    re.DOTALL,
-)
-
 MINI = (
     ("mouth meter against the truth, correlation", "meter_r"),
     ("drawn people: sync (correlation, best lag within 2 frames)", "rendered.sync"),
@@ -94,9 +89,7 @@ def cost(figures: dict, photos: float, cores: float) -> str:
 def grid(figures: dict, guidance: float) -> str:
     """Methods down, clean-ups across: median gain left / median wide window left."""
     rows = [row for row in figures["rows"] if row["guidance"] == guidance]
-    methods, clean_ups = (
-        list(dict.fromkeys(row[name] for row in rows)) for name in ("preset", "purify")
-    )
+    methods, clean_ups = _sides(rows)
     found = {
         (row["preset"], row["purify"]): (
             f"{row['gain_ratio']['median']:.2f} / {row['window_ratio']['median']:.2f}"
@@ -111,6 +104,14 @@ def grid(figures: dict, guidance: float) -> str:
         cells = [found.get((method, clean_up), "") for clean_up in clean_ups]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _sides(rows: list[dict]) -> tuple[list[str], list[str]]:
+    """Methods, and clean-ups, each once and in order."""
+    methods, clean_ups = (
+        list(dict.fromkeys(row[name] for row in rows)) for name in ("preset", "purify")
+    )
+    return methods, clean_ups
 
 
 def duels(figures: dict) -> str:
@@ -142,9 +143,7 @@ def duels(figures: dict) -> str:
 def ablations(figures: dict) -> str:
     """A row per changed setting: what it leaves, and how much that is beyond what it was."""
     rows = figures["rows"]
-    settings, clean_ups = (
-        list(dict.fromkeys(row[name] for row in rows)) for name in ("preset", "purify")
-    )
+    settings, clean_ups = _sides(rows)
     cells = {(row["preset"], row["purify"]): row for row in rows}
     beyond = {(row["preset"], row["purify"]): row for row in figures["duels"]}
     titles = [f"{what}, {clean_up}" for clean_up in clean_ups for what in ("gain", "window")]
@@ -201,6 +200,19 @@ def generator(figures: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+TABLES = {
+    "figures": table,
+    "cost": cost,
+    "batch": batches,
+    "grid": grid,
+    "duels": duels,
+    "ablations": ablations,
+}
+TABLE = re.compile(
+    rf"(<!-- ({'|'.join(TABLES)}): (\S+)((?: [\d.]+)*) -->\n).*?(<!-- end -->)", re.DOTALL
+)
+
+
 def filled(text: str) -> str:
     """The document with every table made anew from its file."""
 
@@ -210,16 +222,6 @@ def filled(text: str) -> str:
         return head + TABLES[kind](figures, *map(float, numbers.split())) + end
 
     return TABLE.sub(fill, text)
-
-
-TABLES = {
-    "figures": table,
-    "cost": cost,
-    "batch": batches,
-    "grid": grid,
-    "duels": duels,
-    "ablations": ablations,
-}
 
 
 def main() -> int:
