@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Literal, NamedTuple
 
 from torch import Tensor
@@ -65,7 +66,11 @@ class Finder:
         )
 
     def targets(
-        self, photos: Mapping[str, Tensor], sequence: str, clean_up: CleanUp
+        self,
+        photos: Mapping[str, Tensor],
+        sequence: str,
+        clean_up: CleanUp,
+        untouched: Callable[[], Portrait] | None = None,
     ) -> Iterator[Target]:
         """Every photo after one clean-up.
 
@@ -73,6 +78,8 @@ class Finder:
             photos: by name, `[3, H, W]` in 0..1, the unprotected one first.
             sequence: the clean-up's name.
             clean_up: does it.
+            untouched: gives the portrait in the first photo before a clean-up, for callers that ask
+                several times; by default it is searched for anew.
 
         Where a clean-up leaves no face in the first photo, or makes something else look like one,
         the face is taken from where it was before.
@@ -85,7 +92,8 @@ class Finder:
             cleaned = clean_up(photo, sequence)
             if base is None:
                 picture = cleaned
-                base, notes = self._base(photo, cleaned, sequence)
+                find = untouched or partial(self.find, photo)
+                base, notes = self._base(find, photo, cleaned, sequence)
                 yield Target(name, base, mouth_of(base), base.image / 2 + 0.5, notes)
                 continue
             portrait, notes = self._like(base, cleaned)
@@ -93,11 +101,11 @@ class Finder:
             yield Target(name, portrait, moved(mouth_of(base), base, portrait), clean, notes)
 
     def _base(
-        self, photo: Tensor, cleaned: Tensor, sequence: str
+        self, untouched: Callable[[], Portrait], photo: Tensor, cleaned: Tensor, sequence: str
     ) -> tuple[Portrait, tuple[str, ...]]:
         """The portrait in a cleaned photo, or this photo where the face was before."""
         if sequence != NONE and cleaned.shape == photo.shape:
-            return self._like(self.find(photo), cleaned, "it was before the clean-up")
+            return self._like(untouched(), cleaned, "it was before the clean-up")
         try:
             return self.find(cleaned), ()
         except SilencerError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Literal
 
 from torch import Tensor
@@ -99,8 +99,9 @@ def verify(
         check_size(before, other)
         photos[name] = eight_bits(other)
     finder = Finder(generator.config, generator.faces(), which)
+    untouched = cache(partial(finder.find, photos[UNPROTECTED]))
     targets = {
-        sequence: list(finder.targets(photos, sequence, clean_up))
+        sequence: list(finder.targets(photos, sequence, clean_up, untouched))
         for sequence in dict.fromkeys(purifiers)
     }
     attacker = _Attacker(
@@ -122,7 +123,7 @@ def verify(
         for sequence, found in targets.items()
         for guidance in tried
     )
-    rows, columns = finder.find(photos[UNPROTECTED]).window.slices
+    rows, columns = untouched().window.slices
     unprotected = photos.pop(UNPROTECTED)
     in_face = {
         name: visibility(unprotected[:, rows, columns], photo[:, rows, columns])
