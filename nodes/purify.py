@@ -30,8 +30,8 @@ class PurifyImage(io.ComfyNode):
                     default="jpeg:75,resize:0.5",
                     tooltip="Steps in order, separated by commas, parameters after colons: none, "
                     "jpeg:75, webp:75, resize:0.5:lanczos, crop:0.9, blur:1, median:3, "
-                    "bilateral:7:0.1, guided:7:0.01, noise:0.03; with a generator sdedit:0.15, "
-                    "diffpure:0.15, gridpure:20, upscale:0.05.",
+                    "bilateral:7:0.1, guided:7:0.01, grey, noise:0.03; with a generator "
+                    "sdedit:0.15, diffpure:0.15, gridpure:20, upscale:0.05.",
                 ),
                 seed_input("Of the steps that draw noise."),
                 generator_input(optional=True, tooltip="Whose denoiser the diffusion steps use."),

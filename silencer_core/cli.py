@@ -242,8 +242,8 @@ def purify(
         str,
         typer.Option(
             help="Steps in order, with their strength: jpeg:75,resize:0.5. Others: webp, crop, "
-            "blur, median, bilateral, guided, noise; with a generator also sdedit:0.15, gridpure "
-            "and upscale."
+            "blur, median, bilateral, guided, grey, noise; with a generator also sdedit:0.15, "
+            "gridpure and upscale."
         ),
     ] = "jpeg:75,resize:0.5",
     generator: Annotated[

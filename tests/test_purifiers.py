@@ -93,6 +93,13 @@ def test_edge_keeping_filters_keep_an_edge(step):
     assert (purify(edge, step) - edge).abs().max() < 0.1
 
 
+def test_grey_keeps_a_grey_photo_and_takes_colour_away(photo):
+    grey = purify(photo, "grey")
+    assert torch.equal(grey[0], grey[1]) and torch.equal(grey[1], grey[2])
+    assert torch.equal(purify(grey, "grey"), grey)
+    assert not torch.equal(grey, photo)
+
+
 def test_noise_has_the_deviation_asked_for():
     grey = torch.full((3, 128, 128), 0.5)
     assert purify(grey, "noise:0.1").std().item() == pytest.approx(0.1, rel=0.02)

@@ -74,6 +74,7 @@ def test_the_photo_is_left_alone(photo):
         ("median:3", 30),
         ("bilateral", 50),
         ("guided", 50),
+        ("grey", 50),
         ("resize:0.5", 50),
     ],
 )

@@ -177,6 +177,12 @@ def _median(pixels: Tensor, size: int) -> Tensor:
     return median_blur(pixels[None], (size, size))[0]
 
 
+def _grey(pixels: Tensor) -> Tensor:
+    from kornia.color import rgb_to_grayscale
+
+    return rgb_to_grayscale(pixels).expand(3, -1, -1)
+
+
 def _noise(pixels: Tensor, deviation: float) -> Tensor:
     return pixels
 
@@ -190,5 +196,6 @@ _STAND_INS = {
     "median": _median,
     "bilateral": filters.bilateral_blur,
     "guided": filters.guided_blur,
+    "grey": _grey,
     "noise": _noise,
 }

@@ -105,6 +105,11 @@ def guided_blur(pixels: Tensor, size: int, smooth: float) -> Tensor:
     return guided_blur(pixels[None], pixels[None], (size, size), smooth)[0]
 
 
+def grey(picture: Image.Image) -> Image.Image:
+    """Luma alone (ITU-R 601-2), in all channels."""
+    return picture.convert("L").convert("RGB")
+
+
 def noise(picture: Image.Image, deviation: float, source: torch.Generator) -> Image.Image:
     """Gaussian noise of the given standard deviation, in 0..1, from a seeded CPU generator."""
     pixels = to_tensor(picture)

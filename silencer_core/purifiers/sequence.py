@@ -89,6 +89,7 @@ KINDS = {
     "median": Kind((_SIZE,), (3,), filters.median),
     "bilateral": Kind((_SIZE, Number("colour", 0.001, 1)), (7, 0.1), filters.bilateral),
     "guided": Kind((_SIZE, Number("smooth", 1e-6, 1)), (7, 0.01), filters.guided),
+    "grey": Kind((), (), filters.grey),
     "noise": Kind((Number("deviation", 0, 1),), (0.03,), filters.noise, random=True),
 }
 _T = Number("t", 0.01, 0.9)
