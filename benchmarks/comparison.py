@@ -134,10 +134,6 @@ class Bench:
             folder=self.keep,
         )
 
-    def protect(self, number: int, name: str) -> None:
-        """One portrait by one method, unless that is kept already."""
-        self.trial.protected(number, *self.photos[number], method(name, BUDGET))
-
     def attack(self, number: int, clean_up: str, known: frozenset) -> list[Tried]:
         """One portrait after one clean-up, by the methods that are not known; see `Missing`."""
         trial = replace(self.trial, purifiers=[clean_up])
@@ -164,7 +160,7 @@ def _hire(bench: Bench) -> None:
     _bench = bench
 
 
-def _work(job: Job) -> list[Tried] | None:
+def _work(job: Job) -> list[Tried]:
     name, *arguments = job
     return getattr(_bench, name)(*arguments)
 
@@ -179,15 +175,13 @@ def main(
     count: Annotated[int, typer.Option(help="Portraits, at most.")] = 20,
     workers: Annotated[int, typer.Option(help="Processes; on a GPU, one for each core.")] = 1,
 ) -> None:
-    """Protect what is not kept yet, measure what the stores lack, and write the tables."""
+    """Measure what the stores lack, protecting what is not kept yet, and write the tables."""
     names = tuple(name.strip() for name in methods.split(";"))
     bench = Bench(portraits, keep, names, count)
     keep.mkdir(parents=True, exist_ok=True)
     STORES.mkdir(exist_ok=True)
     with crew(bench, workers) as work:
         numbers = range(len(bench.photos))
-        for _ in work([("protect", number, name) for name in names for number in numbers]):
-            pass
         for clean_up in purify.split(";"):
             known = stored(store_of(clean_up))
             keys = frozenset(map(key_of, known))
