@@ -140,13 +140,13 @@ class Bench:
         return Missing(trial, known)(number, *self.photos[number])
 
 
-Job = tuple  # the name of a method of `Bench`, and its arguments
+Job = tuple  # the arguments of `Bench.attack`
 _bench: Bench | None = None
 
 
 @contextmanager
 def crew(bench: Bench, workers: int) -> Iterator[Callable[[Sequence[Job]], Iterator]]:
-    """So many processes, or this one alone, that do jobs; results come in the jobs' order."""
+    """So many processes, or this one alone, that attack; results come in the jobs' order."""
     if workers == 1:
         _hire(bench)
         yield lambda jobs: map(_work, jobs)
@@ -161,8 +161,7 @@ def _hire(bench: Bench) -> None:
 
 
 def _work(job: Job) -> list[Tried]:
-    name, *arguments = job
-    return getattr(_bench, name)(*arguments)
+    return _bench.attack(*job)
 
 
 def main(
@@ -181,11 +180,10 @@ def main(
     keep.mkdir(parents=True, exist_ok=True)
     STORES.mkdir(exist_ok=True)
     with crew(bench, workers) as work:
-        numbers = range(len(bench.photos))
         for clean_up in purify.split(";"):
             known = stored(store_of(clean_up))
             keys = frozenset(map(key_of, known))
-            jobs = [("attack", number, clean_up, keys) for number in numbers]
+            jobs = [(number, clean_up, keys) for number in range(len(bench.photos))]
             for done in added(store_of(clean_up), known, work(jobs)):
                 print(f"{clean_up}: {done} of {len(jobs)} portraits", flush=True)
             write_tables([one for known in PURIFIERS for one in stored(store_of(known))])
