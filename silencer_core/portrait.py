@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -34,6 +34,8 @@ _SHAPE_SIDE = 256  # pixels on which a face's soft shape is drawn
 _LIPS_AT = (0.5, 0.72)
 _LIPS_HALF = (0.2, 0.07)
 
+_SAME_FACE = 0.6  # overlap from which two crops show one face
+
 
 class Window(NamedTuple):
     """A rectangle of whole pixels of the photo; right and bottom lie beyond its last pixel."""
@@ -57,6 +59,13 @@ class Window(NamedTuple):
     def slices(self) -> tuple[slice, slice]:
         """To index the last two axes of a photo."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def overlap(self, other: Window) -> float:
+        """Shared area over the area of both, 0..1."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        shared = max(width, 0) * max(height, 0)
+        return shared / (self.width * self.height + other.width * other.height - shared)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +126,15 @@ class Portrait:
             )
         rows, columns = self.window.slices
         return self.crop_window(photo[:, rows, columns])
+
+    def in_photo(self, photo: Tensor) -> Portrait:
+        """What another photo `[3, H, W]` of the same size shows where this portrait is."""
+        return replace(self, image=self.crop(photo))
+
+    def shows_face_of(self, other: Portrait) -> bool:
+        """Whether both are of one face, by their places in photos of one size."""
+        same_size = self.photo_size == other.photo_size
+        return same_size and self.window.overlap(other.window) >= _SAME_FACE
 
     def crop_window(self, pixels: Tensor) -> Tensor:
         """The same from the pixels of `window` alone, `[3, h, w]` in 0..1."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from PIL import Image
 
 from silencer_core.errors import SilencerError
 from silencer_core.faces import default_backend
-from silencer_core.portrait import find_portrait
+from silencer_core.portrait import Window, find_portrait
 from silencer_core.purifiers.differentiable import apply
 from silencer_core.purifiers.diffusion import sdedit
 from silencer_core.purifiers.gridpure import GrIDPure
@@ -223,6 +225,28 @@ def test_cropping_again_gives_the_cleaned_portrait(generator, photo, portrait):
 def test_a_photo_without_a_face_is_refused(generator):
     with pytest.raises(SilencerError, match="no face was found"):
         SDEdit(generator)(torch.zeros(3, 80, 80), 0)
+
+
+def test_a_photo_without_a_face_is_cleaned_where_it_is_said_to_be(generator, portrait, photo):
+    blank = torch.full_like(photo, 0.5)
+    rows, columns = portrait.window.slices
+    change = SDEdit(generator, place=portrait)(blank, 0) - blank
+    assert change[:, rows, columns].abs().mean() > 0.01
+    change[:, rows, columns] = 0
+    assert change.abs().max() == 0
+
+
+def test_another_face_than_the_one_that_is_meant_is_not_cleaned(generator, portrait, photo):
+    elsewhere = dataclasses.replace(portrait, window=Window(0, 0, 40, 40))
+    change = SDEdit(generator, place=elsewhere)(photo, 0) - photo
+    assert change[:, :40, :40].abs().mean() > 0.01
+    change[:, :40, :40] = 0
+    assert change.abs().max() == 0
+
+
+def test_a_place_in_a_photo_of_another_size_is_no_place(generator, portrait):
+    with pytest.raises(SilencerError, match="no face was found"):
+        SDEdit(generator, place=portrait)(torch.zeros(3, 80, 80), 0)
 
 
 def test_a_whole_portrait_of_any_size_needs_no_face(generator):

@@ -246,6 +246,12 @@ def test_a_change_in_the_face_is_felt(check, photo, protected):
     assert report.floor[1] < 0.05 * report.unprotected.scores.control_face
 
 
+def test_a_purifier_that_finds_no_face_cleans_where_it_was(check, photo, protected):
+    protected[0, :12, :12] = 1
+    (report,) = check(photo, protected, purifiers=("diffpure:0.15",), controls=False).reports
+    assert "no face was found" in report.protected.notes[0]
+
+
 def test_scores_are_means_over_seeds(check, photo, protected):
     one, two, both = (
         check(photo, protected, controls=False, seeds=seeds).reports[0].protected.scores

@@ -39,6 +39,7 @@ class SDEdit:
             image model, which works on the whole photo; see `placing.cleaned_photo`.
         t, steps, look, gradient: see `sdedit`.
         whole: the photo is a portrait already; no face is looked for.
+        place: of the face where none is found, see `placing.cleaned_photo`.
     """
 
     model: Hallo | ImageModel
@@ -47,6 +48,7 @@ class SDEdit:
     look: bool = False
     gradient: Gradient = "straight"
     whole: bool = False
+    place: Portrait | None = None
 
     def __call__(self, pixels: Tensor, seed: int) -> Tensor:
         """See `Purifier`."""
@@ -63,7 +65,7 @@ class SDEdit:
                 gradient=self.gradient,
             )
 
-        return cleaned_photo(self.model, pixels, clean, self.whole)
+        return cleaned_photo(self.model, pixels, clean, self.whole, self.place)
 
 
 def purifier(
@@ -71,12 +73,14 @@ def purifier(
     generator: Hallo | ImageModel,
     *,
     whole: bool = False,
+    place: Portrait | None = None,
     gradient: Gradient = "straight",
 ) -> Purifier:
     """What a step of `sequence.DIFFUSION` does."""
     (value,) = step.values
     if step.name == "gridpure":
         return GrIDPure(generator, iterations=value, gradient=gradient)
+    options = {"whole": whole, "place": place, "gradient": gradient}
     if step.name == "upscale":
-        return NoisyUpscaling(generator, deviation=value, whole=whole, gradient=gradient)
-    return SDEdit(generator, t=value, whole=whole, gradient=gradient)
+        return NoisyUpscaling(generator, deviation=value, **options)
+    return SDEdit(generator, t=value, **options)

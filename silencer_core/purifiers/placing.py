@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
+from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.portrait import Portrait, find_portrait
 
@@ -18,7 +19,11 @@ Clean = Callable[[Tensor, Portrait | None], Tensor]
 
 
 def cleaned_photo(
-    model: Hallo | ImageModel, pixels: Tensor, clean: Clean, whole: bool = False
+    model: Hallo | ImageModel,
+    pixels: Tensor,
+    clean: Clean,
+    whole: bool = False,
+    place: Portrait | None = None,
 ) -> Tensor:
     """Clean a photo at the size that a model works at, and add the change to the photo.
 
@@ -29,6 +34,7 @@ def cleaned_photo(
         pixels: `[3, H, W]` in 0..1.
         clean: does it.
         whole: the photo is a portrait already; a generator gets all of it, squeezed to a square.
+        place: where the face is if none, or another, is found in a photo of the same size.
 
     Returns:
         `[3, H, W]` float32 in 0..1. Clamping passes gradients straight through.
@@ -38,20 +44,31 @@ def cleaned_photo(
     """
     pixels = pixels.float()
     if isinstance(model, Hallo) and not whole:
-        config = model.config
-        portrait = find_portrait(
-            pixels,
-            config.size,
-            backend=model.faces(),
-            vae_factor=config.vae_factor,
-            levels=config.levels,
-        )
+        portrait = _portrait(model, pixels, place)
         image = portrait.crop(pixels)
         return bounded(pixels + portrait.paste(clean(image, portrait) - image))
     size = (pixels.shape[1], pixels.shape[2])
     image = _resized(pixels, _size_for(model, *size)) * 2 - 1
     change = (clean(image, None) - image) / 2
     return bounded(pixels + _resized(change, size))
+
+
+def _portrait(model: Hallo, pixels: Tensor, place: Portrait | None) -> Portrait:
+    config = model.config
+    usable = place is not None and place.photo_size == tuple(pixels.shape[1:])
+    try:
+        found = find_portrait(
+            pixels,
+            config.size,
+            backend=model.faces(),
+            vae_factor=config.vae_factor,
+            levels=config.levels,
+        )
+    except SilencerError:
+        if not usable:
+            raise
+        return place.in_photo(pixels)
+    return place.in_photo(pixels) if usable and not found.shows_face_of(place) else found
 
 
 def _size_for(model: Hallo | ImageModel, height: int, width: int) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from . import filters
 
 if TYPE_CHECKING:
     from silencer_core.generators.hallo.generator import Hallo
+    from silencer_core.portrait import Portrait
 
     from .image_models import ImageModel
 
@@ -156,6 +157,7 @@ def purify(
     generator: Hallo | ImageModel | None = None,
     *,
     whole: bool = False,
+    place: Portrait | None = None,
 ) -> Tensor:
     """What is left of a photo after a sequence of clean-ups, each rounded to 8 bit.
 
@@ -168,6 +170,8 @@ def purify(
             generator, or one of `image_models`.
         whole: the photo is a portrait already; a generator that sees faces takes all of it
             instead of finding one.
+        place: where such a generator takes the face from, if it finds none, or another, in a photo
+            of this portrait's size.
 
     Returns:
         `[3, h, w]` float32 in 0..1 on the CPU; steps that resize or crop change the size.
@@ -187,7 +191,7 @@ def purify(
         else:
             from .photo_purifiers import purifier
 
-            denoise = purifier(step, generator, whole=whole)
+            denoise = purifier(step, generator, whole=whole, place=place)
             picture = filters.to_picture(denoise(filters.to_tensor(picture), draw_seed(source)))
     return filters.to_tensor(picture)
 

@@ -28,7 +28,7 @@ class NoisyUpscaling:
         deviation: of the noise, on the scale of 0..1.
         factor: down by; by default 4, which fits Stable Diffusion's upscaler, or 2 to refine.
         t, steps: of the refinement.
-        whole: as for `SDEdit`.
+        whole, place: as for `SDEdit`.
         gradient: of the refinement, see `sdedit`; that of a pipeline is straight.
 
     Source: Hönig et al., *Adversarial Perturbations Cannot Reliably Protect Artists From
@@ -41,6 +41,7 @@ class NoisyUpscaling:
     t: float = 0.15
     steps: int = STEPS
     whole: bool = False
+    place: Portrait | None = None
     gradient: Gradient = "straight"
 
     def __call__(self, pixels: Tensor, seed: int) -> Tensor:
@@ -62,7 +63,7 @@ class NoisyUpscaling:
                 gradient=self.gradient,
             )
 
-        return cleaned_photo(self.upscaler, pixels, refine, self.whole)
+        return cleaned_photo(self.upscaler, pixels, refine, self.whole, self.place)
 
     def _upscaled(self, pixels: Tensor, random: torch.Generator) -> Tensor:
         with torch.no_grad():

@@ -12,14 +12,12 @@ from torch import Tensor
 from silencer_core.errors import SilencerError
 from silencer_core.faces import FaceBackend
 from silencer_core.generators.hallo.config import HalloConfig
-from silencer_core.portrait import Portrait, Window, find_portrait
+from silencer_core.portrait import Portrait, find_portrait
 from silencer_core.purifiers.sequence import NONE
 
 from .mouth import Mouth, mouth_of, moved
 
 CleanUp = Callable[[Tensor, str], Tensor]
-
-_SAME_FACE = 0.6  # overlap (intersection over union) from which two crops show one face
 
 
 class Target(NamedTuple):
@@ -122,19 +120,7 @@ class Finder:
         except SilencerError:
             found = "no face"
         else:
-            if _overlap(portrait.window, base.window) >= _SAME_FACE:
+            if portrait.shows_face_of(base):
                 return portrait, ()
             found = "another face"
-        return _in_place(base, photo), (f"{found} was found, so it was taken where {place}",)
-
-
-def _in_place(portrait: Portrait, photo: Tensor) -> Portrait:
-    """What another photo of the same size shows where the portrait is."""
-    return dataclasses.replace(portrait, image=portrait.crop(photo))
-
-
-def _overlap(one: Window, other: Window) -> float:
-    width = min(one.right, other.right) - max(one.left, other.left)
-    height = min(one.bottom, other.bottom) - max(one.top, other.top)
-    shared = max(width, 0) * max(height, 0)
-    return shared / (one.width * one.height + other.width * other.height - shared)
+        return base.in_photo(photo), (f"{found} was found, so it was taken where {place}",)

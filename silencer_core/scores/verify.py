@@ -71,7 +71,8 @@ def verify(
         meter: reads mouth openings; the built-in one by default.
         which: the face, as for `find_portrait`.
         clean_up: does to a photo `[3, H, W]` what a name in `purifiers` says; by default `purify`,
-            which denoises with this generator where a clean-up needs one.
+            which denoises with this generator where a clean-up needs one, where the unprotected
+            photo has the face if it finds none.
         others: further photos by name, other protections say, to attack beside; they follow the
             controls.
 
@@ -91,7 +92,6 @@ def verify(
     tried = list(dict.fromkeys(own if value is None else float(value) for value in guidances))
     show = progress or (lambda doing, done, total: None)
     show("cleaning up and finding faces", 0, 1)
-    clean_up = clean_up or partial(purify, generator=generator)
 
     photos = {UNPROTECTED: eight_bits(before), PROTECTED: eight_bits(after)}
     photos |= noise_controls(*photos.values()) if controls else {}
@@ -100,8 +100,12 @@ def verify(
         photos[name] = eight_bits(other)
     finder = Finder(generator.config, generator.faces(), which)
     untouched = cache(partial(finder.find, photos[UNPROTECTED]))
+
+    def purified(photo: Tensor, sequence: str) -> Tensor:
+        return purify(photo, sequence, generator=generator, place=untouched())
+
     targets = {
-        sequence: list(finder.targets(photos, sequence, clean_up, untouched))
+        sequence: list(finder.targets(photos, sequence, clean_up or purified, untouched))
         for sequence in dict.fromkeys(purifiers)
     }
     attacker = _Attacker(
