@@ -15,6 +15,7 @@ from silencer_core.optimise.canvas import Canvas
 from silencer_core.optimise.descent import Descent
 from silencer_core.optimise.pgd import pgd
 from silencer_core.portrait import find_portrait
+from silencer_core.scores.image import visibility
 from silencer_core.scores.mouth import mouth_of
 
 
@@ -117,7 +118,8 @@ def test_sixteen_bit_values_are_rounded_to_their_nearest(scene):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"linf": 0}, {"linf": 2}, {"linf": float("nan")}, {"focus": 2}, {"reach": 0}]
+    "wrong",
+    [{"linf": 0}, {"linf": 2}, {"linf": float("nan")}, {"focus": 2}, {"reach": 0}, {"psnr": 51}],
 )
 def test_impossible_budgets_are_refused(wrong):
     with pytest.raises(SilencerError):
@@ -140,6 +142,38 @@ def test_result_is_eight_bit_and_within_bounds(scene):
     assert torch.equal(best * 255, (best * 255).round())
     assert (best >= low).all()
     assert (best <= high).all()
+
+
+def of_both_sizes(pixels, change=0.1):
+    """A target that is far away on one side of the picture, and near on the other."""
+    left = torch.arange(pixels.shape[-1]) < pixels.shape[-1] // 2
+    return pixels + torch.where(left, change, 0.3 * change)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_whole_change_is_as_small_as_the_budget_says(scene, norm):
+    canvas = Canvas.of(*scene, Budget(64 / 255, psnr=40))
+    best, _ = pgd(canvas, Towards(1 - canvas.pixels), Descent(steps=20, norm=norm, rate=3 / 255))
+    assert 40 <= visibility(canvas.pixels, best).psnr < 40.6
+    assert torch.equal(best * 255, (best * 255).round())
+
+
+def test_along_the_gradient_a_change_is_spent_where_it_does_most(scene):
+    canvas = Canvas.of(*scene, Budget(64 / 255, face_only=False, psnr=35))
+    aim = Towards(of_both_sizes(canvas.pixels))
+    left = {
+        norm: aim.value(pgd(canvas, aim, Descent(steps=20, norm=norm))[0], 0)
+        for norm in ("linf", "l2")
+    }
+    assert left["l2"] < 0.95 * left["linf"]
+
+
+def test_what_another_face_has_changed_does_not_count(scene):
+    photo, portrait = scene
+    changed = (photo + 20 / 255).clamp(0, 1)
+    canvas = Canvas.of(photo, portrait, Budget(16 / 255, psnr=40), changed)
+    best, _ = pgd(canvas, Towards(canvas.pixels - 1), Descent(steps=20, norm="l2"))
+    assert 40 <= visibility(canvas.pixels, best).psnr < 40.6
 
 
 def test_best_by_validation_is_returned_not_the_last(scene):
@@ -241,6 +275,15 @@ def test_a_small_painting_changes_the_large_photo_within_its_own_bounds(large):
     assert torch.equal(after, (after * 255).round() / 255)
     seen = [portrait.crop(pixels) for pixels in (photo, after)]
     assert ((seen[1] - seen[0]) / 2 * 255)[:, 12:20, 12:20].mean() > 7
+
+
+def test_a_large_photo_keeps_the_psnr_too(large):
+    photo, portrait = large
+    canvas = Canvas.of(photo, portrait, Budget(64 / 255, psnr=36))
+    painted, _ = pgd(canvas, Towards(1 - canvas.pixels), Descent(steps=20, norm="l2"))
+    after = photo.clone()
+    canvas.finish(painted, photo, portrait, after)
+    assert 36 <= visibility(window(photo, portrait), window(after, portrait)).psnr < 37
 
 
 def test_what_another_face_has_changed_stays_possible(scene):

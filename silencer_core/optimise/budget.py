@@ -14,6 +14,7 @@ from silencer_core.scores.mouth import mouth_of
 
 LEVELS = 255.0
 SMALLEST_CHANGE = 1e-6
+MOST_PSNR = 50.0  # a change of less is lost in rounding to 8 bit
 _FLAT = 0.012  # standard deviation around a pixel (of 0..1) at which half of the change is allowed
 
 
@@ -30,6 +31,8 @@ class Budget:
         focus: 0..1, how much of it is withheld far from the mouth, which is what a generator looks
             at before it opens it; 0 for the same bound everywhere.
         reach: standard deviation of what counts as near the mouth, in halves of the face's height.
+        psnr: dB that the changed portrait keeps at least, so that the change goes where it does
+            most instead of everywhere; 0 for no bound but those of each pixel.
     """
 
     linf: float = 16 / 255
@@ -38,6 +41,7 @@ class Budget:
     smooth_skin: float = 0.0
     focus: float = 0.0
     reach: float = 0.5
+    psnr: float = 0.0
 
     def __post_init__(self) -> None:
         check_number("budget: the largest change", self.linf, SMALLEST_CHANGE, 1)
@@ -45,6 +49,12 @@ class Budget:
         check_number("budget: smooth_skin", self.smooth_skin, 0, 1)
         check_number("budget: focus", self.focus, 0, 1)
         check_number("budget: reach", self.reach, 0.05, 10)
+        check_number("budget: psnr", self.psnr, 0, MOST_PSNR)
+
+    @property
+    def rms(self) -> float:
+        """Largest root mean square of the change over the portrait, of 0..1."""
+        return 10 ** (-self.psnr / 20)
 
     def allowed(self, photo: Tensor, portrait: Portrait) -> Tensor:
         """The largest change of each pixel in the portrait's window.

@@ -14,6 +14,7 @@ from .budget import Budget, bounds_within
 
 FINENESS = 4  # a canvas has at most so many pixels to one that the generator sees, along a side
 _STRIP = 256  # rows of the photo that are finished at a time
+_SHRINKING = 0.995  # of a change that rounding has made too large
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +29,16 @@ class Canvas:
         pixels: float32 `[3, h, w]` in 0..1 to start from.
         low, high: bounds of the same shape, multiples of 1/255.
         allowed: largest change of each of the window's own pixels, `[1, H, W]` in 0..1.
+        unchanged: what the change is counted from, `[3, h, w]`.
+        rms: largest root mean square of the change, of 0..1.
     """
 
     pixels: Tensor
     low: Tensor
     high: Tensor
     allowed: Tensor
+    unchanged: Tensor
+    rms: float
 
     @classmethod
     def of(
@@ -44,28 +49,40 @@ class Canvas:
         Args:
             photo: the untouched one, `[3, H, W]` in 0..1.
             start: the photo as it is by now, where another face's protection has changed it. What
-                this changed stays possible.
+                this changed stays possible, and does not count.
         """
         allowed = budget.allowed(photo, portrait)
         limit = FINENESS * portrait.size
         untouched = _cut(photo, portrait, limit)
         low, high = bounds_within(untouched, _shrunk(allowed, limit))
         if start is None:
-            return cls(untouched, low, high, allowed)
+            return cls(untouched, low, high, allowed, untouched, budget.rms)
         pixels = _cut(start, portrait, limit)
-        return cls(pixels, torch.minimum(low, pixels), torch.maximum(high, pixels), allowed)
+        low, high = torch.minimum(low, pixels), torch.maximum(high, pixels)
+        return cls(pixels, low, high, allowed, pixels, budget.rms)
 
     def starting_at(self, pixels: Tensor) -> Canvas:
         """The same from other pixels `[3, h, w]`."""
         return replace(self, pixels=pixels)
 
     def clamped(self, pixels: Tensor) -> Tensor:
-        """Pixels `[3, h, w]` brought back into the bounds."""
-        return torch.maximum(torch.minimum(pixels, self.high), self.low)
+        """Pixels `[3, h, w]` brought back into the bounds, those of each and that of all."""
+        pixels = torch.maximum(torch.minimum(pixels, self.high), self.low)
+        change = pixels - self.unchanged
+        return pixels if self._fits(change) else self.unchanged + change * (self.rms / _rms(change))
 
     def rounded(self, pixels: Tensor) -> Tensor:
         """To the nearest 8-bit values within the bounds."""
-        return self.clamped((pixels * 255).round() / 255)
+        change = self.clamped(pixels) - self.unchanged
+        while True:
+            shown = ((self.unchanged + change) * 255).round() / 255
+            shown = torch.maximum(torch.minimum(shown, self.high), self.low)
+            if self._fits(shown - self.unchanged):
+                return shown
+            change = change * _SHRINKING
+
+    def _fits(self, change: Tensor) -> bool:
+        return _rms(change) <= self.rms * (1 + 1e-6)  # for float rounding
 
     def finish(self, painted: Tensor, photo: Tensor, portrait: Portrait, into: Tensor) -> None:
         """Bring what was painted to the photo's own pixels, within their own bounds.
@@ -90,6 +107,10 @@ class Canvas:
             changed = ((now + change[:, strip]) * 255).round() / 255
             low, high = torch.minimum(low, now), torch.maximum(high, now)
             window[:, strip] = torch.maximum(torch.minimum(changed, high), low)
+
+
+def _rms(change: Tensor) -> float:
+    return float(change.square().mean().sqrt())
 
 
 def _cut(photo: Tensor, portrait: Portrait, limit: int) -> Tensor:

@@ -26,7 +26,11 @@ class Descent:
 
     Attributes:
         steps: at most.
-        rate: size of the first steps, of 0..1, falling linearly.
+        norm: steps are the steepest in this norm (Madry et al. 2018). "linf" moves every pixel
+            alike, by the sign of its gradient; "l2" moves them along the gradient, which spends a
+            change where it does most and wants a bound on the whole of it, `Budget.psnr`.
+        rate: size of the first steps, of 0..1, falling linearly: of each pixel, or for "l2" of
+            their root mean square.
         last_rate: share of `rate` at the end.
         momentum: of gradients scaled to mean magnitude 1 (Dong et al. 2018, MI-FGSM).
         smoothing: standard deviation of the Gaussian that blurs gradients, as a share of the side
@@ -39,6 +43,7 @@ class Descent:
     """
 
     steps: int = 80
+    norm: Literal["linf", "l2"] = "linf"
     rate: float = 2 / 255
     last_rate: float = 0.1
     momentum: float = 0.9
@@ -54,6 +59,8 @@ class Descent:
             check_whole(f"descent: {name}", getattr(self, name), low, 1_000_000)
         for name in ("rate", "last_rate", "momentum", "smoothing", "random_start"):
             check_number(f"descent: {name}", getattr(self, name), 0, 1)
+        if self.norm not in ("linf", "l2"):
+            raise SilencerError(f"descent: norm is {self.norm!r}; choose linf or l2.")
         if self.keep not in ("best", "last"):
             raise SilencerError(f"descent: keep is {self.keep!r}; choose best or last.")
 

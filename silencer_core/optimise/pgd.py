@@ -25,9 +25,9 @@ def pgd(
 ) -> tuple[Tensor, Course]:
     """Change the pixels that the portrait shows so that the objective falls.
 
-    Each step moves every pixel by the sign of the gradient, blurred and with momentum as the
-    descent says, and back into its bounds (Madry et al. 2018). The best by the fixed validation
-    draws is returned, not the last.
+    Each step follows the gradient, blurred and with momentum as the descent says, in the steepest
+    direction of the descent's norm, and goes back into the bounds (Madry et al. 2018). The best by
+    the fixed validation draws is returned, not the last.
 
     Args:
         canvas: where it starts, and the bounds.
@@ -50,9 +50,17 @@ def pgd(
         gradient = gradient / gradient.abs().mean().clamp(min=1e-12)
         velocity = descent.momentum * velocity + gradient
         rate = descent.rate * descent.share_of_rate(step)
-        pixels = canvas.clamped(pixels - rate * stride * velocity.sign())
+        pixels = canvas.clamped(pixels - rate * _steepest(velocity, stride, descent.norm))
         search.saw(found.loss, pixels)
     return search.best, search.course
+
+
+def _steepest(velocity: Tensor, stride: Tensor, norm: str) -> Tensor:
+    """`[3, h, w]`, of largest size 1, or for "l2" of root mean square 1."""
+    if norm == "linf":
+        return stride * velocity.sign()
+    move = stride * velocity
+    return move / move.square().mean().sqrt().clamp(min=1e-12)
 
 
 def _blurred(gradient: Tensor, deviation: float) -> Tensor:
