@@ -69,13 +69,15 @@ PURIFIERS = (
 NAME = re.compile(r"(.+?)(?:%([\d.]+))?(?:@(\d+))?(?:\+(\d+)(?:\*([\d.]+))?)?(?:~([\d.]+))?")
 
 
-def method(text: str, budget: Budget) -> Preset:
-    """A preset or a baseline by name, in this budget unless it says otherwise.
+def method(text: str, budget: Budget | None = None) -> Preset:
+    """A preset or a baseline by name.
 
     Args:
+        budget: for all methods; by default each preset's own, and the published 16/255.
         text: `name[%share][@steps][+latent[*rate]][~change]`: another share of steps that see the
             portrait after the diffusion purifier, other numbers of steps on the pixels and on the
-            inverted latent, another learning rate there, another largest change in 255ths.
+            inverted latent, another learning rate there, another largest change in 255ths (and
+            the whole change in proportion).
             `strong@0+80~24` is stage II alone.
 
     Raises:
@@ -85,7 +87,9 @@ def method(text: str, budget: Budget) -> Preset:
     name = parts[1] if parts else text
     if name in PRESETS:
         chosen = PRESETS[name]
+        budget = budget or chosen.budget
     elif name in BASELINES:
+        budget = budget or Budget()
         chosen = Preset(text, BASELINES[name](), budget, AS_PUBLISHED)
     else:
         raise SilencerError(f"no method {text!r}: choose of {', '.join([*PRESETS, *BASELINES])}.")
@@ -95,7 +99,7 @@ def method(text: str, budget: Budget) -> Preset:
             raise SilencerError(f"{text!r}: {name} sees no clean-ups; leave %{share} out.")
         chosen = replace(chosen, objective=replace(chosen.objective, diffusion=float(share)))
     if change:
-        budget = replace(budget, linf=float(change) / 255)
+        budget = budget.with_linf(float(change) / 255)
     if steps:
         chosen = with_steps(chosen, int(steps))
     if latent:
@@ -256,8 +260,10 @@ def main(
         ";".join(PURIFIERS)
     ),
     guidance: Annotated[str, typer.Option(help="Separated by commas.")] = "1,2,3.5,5",
-    linf: Annotated[float, typer.Option(help="Largest change, in 255ths.")] = 16.0,
-    focus: Annotated[float, typer.Option(help="See `Budget`.")] = 0.6,
+    linf: Annotated[
+        float | None, typer.Option(help="Largest change, in 255ths; each preset's own if none.")
+    ] = None,
+    focus: Annotated[float, typer.Option(help="With --linf, see `Budget`.")] = 0.0,
     count: Annotated[int, typer.Option(help="Portraits, at most.")] = 20,
     frames: Annotated[int, typer.Option(help="Video frames per attack.")] = 16,
     clip: Annotated[int, typer.Option(help="Of these, how many are made at once.")] = 16,
@@ -270,7 +276,7 @@ def main(
     fast: Annotated[bool, typer.Option("--compile", help="Compile the attacker first.")] = False,
 ) -> None:
     """Protect portraits by several methods within one budget, attack them, and compare."""
-    budget = Budget(linf / 255, focus=focus)
+    budget = Budget(linf / 255, focus=focus) if linf else None
     protected_against = load_generator(generator)
     attacks = load_generator(attacker) if attacker else protected_against
     settings = (

@@ -54,7 +54,8 @@ class ProtectPortrait(io.ComfyNode):
                     min=0.0,
                     max=64.0,
                     step=0.5,
-                    tooltip="Largest change of any value, in levels of 255; 0 takes the preset's.",
+                    tooltip="Largest change of any value, in levels of 255, and the whole change "
+                    "in proportion; 0 takes the preset's.",
                 ),
                 io.Int.Input(
                     "latent_steps",

@@ -52,7 +52,7 @@ def settings(
     if steps:
         how = presets.with_steps(how, steps)
     if budget:
-        how = dataclasses.replace(how, budget=dataclasses.replace(how.budget, linf=budget / 255))
+        how = dataclasses.replace(how, budget=how.budget.with_linf(budget / 255))
     if objective is not None:
         how = dataclasses.replace(how, objective=objective.objective)
     if latent is not None:

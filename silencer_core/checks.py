@@ -1,4 +1,4 @@
-"""Numbers within limits: what settings and configurations have in common."""
+"""Numbers within limits, words of a few: what settings and configurations have in common."""
 
 from __future__ import annotations
 
@@ -36,6 +36,12 @@ def check_wholes(name: str, values: Any, low: int, high: int, longest: int) -> N
         )
     for value in values:
         check_whole(name, value, low, high)
+
+
+def check_choice(name: str, value: Any, words: Sequence[str]) -> None:
+    """Raise a SilencerError unless `value` is one of the words."""
+    if value not in words:
+        raise SilencerError(f"{name} is {_shown(value)}; choose {' or '.join(words)}.")
 
 
 def check_seed(seed: Any) -> None:

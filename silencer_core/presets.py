@@ -49,7 +49,7 @@ class Preset:
 
 #: Single predictions at the noisiest timesteps, four of five steps after the diffusion purifier.
 NOISIEST = AntiPurify(NullifyAudio(intervals=((700, 1000),), draws=1), share=0.4, diffusion=0.8)
-LONG = Descent(steps=80, rate=2 / 255, validate_every=20)
+LONG = Descent(steps=80, norm="l2", rate=1 / 255, validate_every=20)
 
 PRESETS = {
     preset.name: preset
@@ -60,8 +60,13 @@ PRESETS = {
             Budget(12 / 255, focus=0.8),
             Descent(steps=40, rate=2 / 255, validate_every=20),
         ),
-        Preset("balanced", NOISIEST, Budget(12 / 255, focus=0.8), LONG),
-        Preset("strong", NOISIEST, Budget(16 / 255, focus=0.75), LONG),
+        Preset("balanced", NOISIEST, Budget(18 / 255, focus=0.5, psnr=37.5), LONG),
+        Preset(
+            "strong",
+            NOISIEST,
+            Budget(24 / 255, focus=0.5, psnr=34.4),
+            dataclasses.replace(LONG, rate=1.5 / 255),
+        ),
     )
 }
 DEFAULT = "balanced"

@@ -59,6 +59,11 @@ def test_a_method_may_have_other_steps_stages_and_changes(benchmark):
     assert found.budget == Budget(24 / 255)
 
 
+def test_without_a_budget_presets_have_their_own(benchmark):
+    assert benchmark.method("strong").budget == PRESETS["strong"].budget
+    assert benchmark.method("AdvDM (+)").budget == Budget(16 / 255)
+
+
 def test_what_sees_no_clean_ups_has_no_share_of_them(benchmark):
     with pytest.raises(SilencerError, match="sees no clean-ups"):
         benchmark.method("AdvDM (+)%0.5", BUDGET)

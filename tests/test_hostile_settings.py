@@ -20,6 +20,7 @@ from silencer_core.purifiers.sequence import parse, purify
 NAN, INF = float("nan"), float("inf")
 NO_NUMBERS = (NAN, INF, -INF, -1, 1e30, "8", None, [], True)
 NO_WHOLES = (NAN, INF, -1, 0, 1.5, 10**9, 2**70, "8", None, [], True)
+NO_WORDS = (NAN, 1, "", "L2", "never", None, [], True)
 NO_COUNTS = tuple(value for value in NO_WHOLES if value != 0)
 
 ODD = [
@@ -30,11 +31,12 @@ ODD = [
         (NullifyAudio, ("draws", "frames"), NO_WHOLES),
         (NullifyRollout, ("static", "silence", "lip"), NO_NUMBERS),
         (NullifyRollout, ("steps", "draws", "frames"), NO_WHOLES),
-        (Budget, ("linf", "softness", "smooth_skin"), NO_NUMBERS),
+        (Budget, ("linf", "softness", "smooth_skin", "psnr"), NO_NUMBERS),
         (Budget, ("linf",), (0, 1.01, 255, 8)),
         (Descent, ("rate", "last_rate", "momentum", "smoothing", "random_start"), NO_NUMBERS),
         (Descent, ("validate_every", "validation"), NO_WHOLES),
         (Descent, ("steps", "patience"), NO_COUNTS),
+        (Descent, ("norm", "keep"), NO_WORDS),
         (LatentStage, ("learning_rate",), NO_NUMBERS),
         (LatentStage, ("steps", "depth"), NO_COUNTS),
         (LatentStage, ("inversion_steps",), NO_WHOLES),

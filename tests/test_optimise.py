@@ -126,6 +126,17 @@ def test_impossible_budgets_are_refused(wrong):
         Budget(**wrong)
 
 
+@pytest.mark.parametrize(("linf", "psnr"), [(32, 34), (8, 46), (1, 50), (255, 16)])
+def test_another_largest_change_is_another_whole_in_proportion(linf, psnr):
+    other = Budget(16 / 255, focus=0.5, psnr=40).with_linf(linf / 255)
+    assert (other.linf, other.focus) == (linf / 255, 0.5)
+    assert other.psnr == pytest.approx(psnr, abs=0.1)
+
+
+def test_no_bound_on_the_whole_stays_none():
+    assert Budget(16 / 255).with_linf(8 / 255) == Budget(8 / 255)
+
+
 def test_descent_reaches_the_edge_of_the_budget(scene):
     pixels = window(*scene)
     canvas = Canvas.of(*scene, Budget(8 / 255, face_only=False))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -55,6 +56,11 @@ class Budget:
     def rms(self) -> float:
         """Largest root mean square of the change over the portrait, of 0..1."""
         return 10 ** (-self.psnr / 20)
+
+    def with_linf(self, linf: float) -> Budget:
+        """The same with another largest change, and the whole of it in proportion."""
+        psnr = self.psnr and self.psnr - 20 * math.log10(linf / self.linf)
+        return replace(self, linf=linf, psnr=min(max(psnr, 0.0), MOST_PSNR))
 
     def allowed(self, photo: Tensor, portrait: Portrait) -> Tensor:
         """The largest change of each pixel in the portrait's window.

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from silencer_core.checks import check_number, check_whole
-from silencer_core.errors import SilencerError
+from silencer_core.checks import check_choice, check_number, check_whole
 from silencer_core.objectives.objective import BoundObjective
 
 from .canvas import Canvas
+
+Norm = Literal["linf", "l2"]
 
 _REDRAWS = 20  # of a validation set on which the untouched photo is without loss
 _BACKWARD = 3.0  # a step with its gradient takes so many times as long as a look at its loss
@@ -43,7 +44,7 @@ class Descent:
     """
 
     steps: int = 80
-    norm: Literal["linf", "l2"] = "linf"
+    norm: Norm = "linf"
     rate: float = 2 / 255
     last_rate: float = 0.1
     momentum: float = 0.9
@@ -59,10 +60,8 @@ class Descent:
             check_whole(f"descent: {name}", getattr(self, name), low, 1_000_000)
         for name in ("rate", "last_rate", "momentum", "smoothing", "random_start"):
             check_number(f"descent: {name}", getattr(self, name), 0, 1)
-        if self.norm not in ("linf", "l2"):
-            raise SilencerError(f"descent: norm is {self.norm!r}; choose linf or l2.")
-        if self.keep not in ("best", "last"):
-            raise SilencerError(f"descent: keep is {self.keep!r}; choose best or last.")
+        check_choice("descent: norm", self.norm, get_args(Norm))
+        check_choice("descent: keep", self.keep, ("best", "last"))
 
     def share_of_rate(self, step: int) -> float:
         """Of the first steps' size, at a step counted from 0."""

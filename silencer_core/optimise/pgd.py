@@ -11,7 +11,7 @@ from torch import Tensor
 from silencer_core.objectives.objective import BoundObjective
 
 from .canvas import Canvas
-from .descent import Course, Descent, Search, Watch
+from .descent import Course, Descent, Norm, Search, Watch
 
 
 def pgd(
@@ -55,7 +55,7 @@ def pgd(
     return search.best, search.course
 
 
-def _steepest(velocity: Tensor, stride: Tensor, norm: str) -> Tensor:
+def _steepest(velocity: Tensor, stride: Tensor, norm: Norm) -> Tensor:
     """`[3, h, w]`, of largest size 1, or for "l2" of root mean square 1."""
     if norm == "linf":
         return stride * velocity.sign()
