@@ -110,7 +110,7 @@ class Canvas:
 
 
 def _rms(change: Tensor) -> float:
-    return float(change.square().mean().sqrt())
+    return float(change.detach().square().mean().sqrt())
 
 
 def _cut(photo: Tensor, portrait: Portrait, limit: int) -> Tensor:
