@@ -77,8 +77,7 @@ def method(text: str, budget: Budget | None = None) -> Preset:
         text: `name[%share][@steps][+latent[*rate]][~change]`: another share of steps that see the
             portrait after the diffusion purifier, other numbers of steps on the pixels and on the
             inverted latent, another learning rate there, another largest change in 255ths (and
-            the whole change in proportion).
-            `strong@0+80~24` is stage II alone.
+            the whole change in proportion). `strong@0+80~24` is stage II alone.
 
     Raises:
         SilencerError: there is none of that name, or it sees no clean-ups.
