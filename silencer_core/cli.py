@@ -187,7 +187,6 @@ def attack(
     from silencer_core.generators import load_generator
     from silencer_core.generators.hallo.sampling import animate
     from silencer_core.photo import read_photo
-    from silencer_core.portrait import find_portrait
     from silencer_core.video import write_video
 
     picture, recording = read_photo(photo), read_speech(speech)
@@ -200,17 +199,8 @@ def attack(
         show("loading the generator")
         loaded = load_generator(generator, device, dtype and getattr(torch, dtype.value))
         show("finding the face")
-        config = loaded.config
-        portrait = find_portrait(
-            picture.pixels,
-            config.size,
-            backend=loaded.faces(),
-            which=which,
-            whole=whole_photo,
-            vae_factor=config.vae_factor,
-            levels=config.levels,
-            **masks,
-        )
+        fps = loaded.config.fps
+        portrait = loaded.find_portrait(picture.pixels, which=which, whole=whole_photo, **masks)
         if not portrait.embedding.any():
             print(
                 "silencer: no face model identifies the person, so the generator is told of "
@@ -230,8 +220,8 @@ def attack(
             seed=seed,
             progress=lambda done, total: show("animating", done, total),
         )
-        count = write_video(output, frames, recording, fps=config.fps, visible_mark=visible_mark)
-    print(f"{output}: {count} frames, {count / config.fps:.2f} s")
+        count = write_video(output, frames, recording, fps=fps, visible_mark=visible_mark)
+    print(f"{output}: {count} frames, {count / fps:.2f} s")
 
 
 @app.command()

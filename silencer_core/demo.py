@@ -15,7 +15,6 @@ from silencer_core.files import write_text
 from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.generators.hallo.sampling import animate
 from silencer_core.photo import Photo, write_photo
-from silencer_core.portrait import find_portrait
 from silencer_core.protect import protect
 from silencer_core.scores.grid import Grid
 from silencer_core.scores.pictures import film_strip, plot_openings, save_png
@@ -73,17 +72,9 @@ def demonstrate(
     speech = Speech(speech.waveform[: int(SECONDS * speech.sample_rate)], speech.sample_rate)
 
     def animated(pixels: Tensor) -> Iterator[Tensor]:
-        config = generator.config
-        portrait = find_portrait(
-            pixels,
-            config.size,
-            backend=generator.faces(),
-            vae_factor=config.vae_factor,
-            levels=config.levels,
-        )
         return animate(
             generator,
-            portrait,
+            generator.find_portrait(pixels),
             generator.drive(speech),
             seed=SEED,
             progress=lambda done, total: progress("attacking", done, total),

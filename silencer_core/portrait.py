@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -135,6 +135,26 @@ class Portrait:
         """Whether both are of one face, by their places in photos of one size."""
         same_size = self.photo_size == other.photo_size
         return same_size and self.window.overlap(other.window) >= _SAME_FACE
+
+    def again(self, find: Callable[[Tensor], Portrait], photo: Tensor) -> tuple[Portrait, str]:
+        """This face in another photo of the same size: found there, or taken from the same place.
+
+        Args:
+            find: a portrait in a photo; SilencerError where there is none.
+            photo: `[3, H, W]` in 0..1.
+
+        Returns:
+            the portrait, and what was found instead of this face; empty if it was found.
+        """
+        try:
+            portrait = find(photo)
+        except SilencerError:
+            found = "no face"
+        else:
+            if portrait.shows_face_of(self):
+                return portrait, ""
+            found = "another face"
+        return self.in_photo(photo), found
 
     def crop_window(self, pixels: Tensor) -> Tensor:
         """The same from the pixels of `window` alone, `[3, h, w]` in 0..1."""

@@ -12,7 +12,6 @@ import torch
 from silencer_core.audio import Speech, read_speech
 from silencer_core.generators import load_generator
 from silencer_core.generators.hallo.sampling import animate
-from silencer_core.portrait import find_portrait
 from silencer_core.video import write_video
 
 RECORDING = Path(__file__).resolve().parents[1] / "../shared/data/speech/1.wav"
@@ -28,14 +27,7 @@ def photo() -> torch.Tensor:
 @pytest.mark.skipif(not RECORDING.exists(), reason=f"no recording at {RECORDING}")
 def test_a_real_photo_says_real_speech(published, photo, tmp_path):
     generator = load_generator(published, dtype=torch.float32)
-    config = generator.config
-    portrait = find_portrait(
-        photo,
-        config.size,
-        backend=generator.faces(),
-        vae_factor=config.vae_factor,
-        levels=config.levels,
-    )
+    portrait = generator.find_portrait(photo)
     recording = read_speech(RECORDING)
     speech = Speech(recording.waveform[: recording.sample_rate], recording.sample_rate)
     audio = generator.drive(speech)

@@ -67,22 +67,25 @@ class Canvas:
 
     def clamped(self, pixels: Tensor) -> Tensor:
         """Pixels `[3, h, w]` brought back into the bounds, those of each and that of all."""
-        pixels = torch.maximum(torch.minimum(pixels, self.high), self.low)
+        pixels = self._boxed(pixels)
         change = pixels - self.unchanged
-        return pixels if self._fits(change) else self.unchanged + change * (self.rms / _rms(change))
+        rms = _rms(change)
+        return pixels if self._fits(rms) else self.unchanged + change * (self.rms / rms)
 
     def rounded(self, pixels: Tensor) -> Tensor:
         """To the nearest 8-bit values within the bounds."""
         change = self.clamped(pixels) - self.unchanged
         while True:
-            shown = ((self.unchanged + change) * 255).round() / 255
-            shown = torch.maximum(torch.minimum(shown, self.high), self.low)
-            if self._fits(shown - self.unchanged):
+            shown = self._boxed(((self.unchanged + change) * 255).round() / 255)
+            if self._fits(_rms(shown - self.unchanged)):
                 return shown
             change = change * _SHRINKING
 
-    def _fits(self, change: Tensor) -> bool:
-        return _rms(change) <= self.rms * (1 + 1e-6)  # for float rounding
+    def _boxed(self, pixels: Tensor) -> Tensor:
+        return torch.maximum(torch.minimum(pixels, self.high), self.low)
+
+    def _fits(self, rms: float) -> bool:
+        return rms <= self.rms * (1 + 1e-6)  # for float rounding
 
     def finish(self, painted: Tensor, photo: Tensor, portrait: Portrait, into: Tensor) -> None:
         """Bring what was painted to the photo's own pixels, within their own bounds.

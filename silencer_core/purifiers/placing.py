@@ -7,9 +7,8 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
-from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.generator import Hallo
-from silencer_core.portrait import Portrait, find_portrait
+from silencer_core.portrait import Portrait
 
 from .image_models import ImageModel
 from .straight import bounded
@@ -54,21 +53,9 @@ def cleaned_photo(
 
 
 def _portrait(model: Hallo, pixels: Tensor, place: Portrait | None) -> Portrait:
-    config = model.config
-    usable = place is not None and place.photo_size == tuple(pixels.shape[1:])
-    try:
-        found = find_portrait(
-            pixels,
-            config.size,
-            backend=model.faces(),
-            vae_factor=config.vae_factor,
-            levels=config.levels,
-        )
-    except SilencerError:
-        if not usable:
-            raise
-        return place.in_photo(pixels)
-    return place.in_photo(pixels) if usable and not found.shows_face_of(place) else found
+    if place is None or place.photo_size != tuple(pixels.shape[1:]):
+        return model.find_portrait(pixels)
+    return place.again(model.find_portrait, pixels)[0]
 
 
 def _size_for(model: Hallo | ImageModel, height: int, width: int) -> tuple[int, int]:

@@ -115,12 +115,6 @@ class Finder:
         self, base: Portrait, photo: Tensor, place: str = "the unprotected photo has it"
     ) -> tuple[Portrait, tuple[str, ...]]:
         """The portrait in a photo, or this photo in another one's place."""
-        try:
-            portrait = self.find(photo)
-        except SilencerError:
-            found = "no face"
-        else:
-            if portrait.shows_face_of(base):
-                return portrait, ()
-            found = "another face"
-        return base.in_photo(photo), (f"{found} was found, so it was taken where {place}",)
+        portrait, found = base.again(self.find, photo)
+        notes = (f"{found} was found, so it was taken where {place}",) if found else ()
+        return portrait, notes

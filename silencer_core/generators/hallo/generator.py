@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import AutoencoderKL
@@ -190,3 +190,11 @@ class Hallo:
         from silencer_core.faces import default_backend
 
         return default_backend(self.face_analysis)
+
+    def find_portrait(self, photo: Tensor, **options: Any) -> Portrait:
+        """What this generator sees of a face in a photo; see `portrait.find_portrait`."""
+        from silencer_core.portrait import find_portrait
+
+        config = self.config
+        fitting = {"vae_factor": config.vae_factor, "levels": config.levels}
+        return find_portrait(photo, config.size, backend=self.faces(), **fitting, **options)
