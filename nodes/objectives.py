@@ -185,6 +185,14 @@ class AntiPurify(io.ComfyNode):
                     step=0.1,
                     tooltip="Weight of what denoising changes: above 0, it shall not change much.",
                 ),
+                io.Combo.Input(
+                    "gradient",
+                    options=["straight", "through"],
+                    default="straight",
+                    optional=True,
+                    tooltip="Of that denoising. through, its own, takes twice the time; the change "
+                    "is smoother and survives it better.",
+                ),
             ],
             outputs=[objective_output()],
         )

@@ -60,6 +60,12 @@ def test_odd_shares_of_clean_ups_are_refused(field, value):
         AntiPurify(NullifyAudio(), **{field: value})
 
 
+@pytest.mark.parametrize("value", NO_WORDS)
+def test_an_odd_gradient_is_refused(value):
+    with pytest.raises(SilencerError, match="gradient"):
+        AntiPurify(NullifyAudio(), gradient=value)
+
+
 @pytest.mark.parametrize("value", [NAN, INF, -1, 101, "2", None])
 def test_odd_guidance_is_refused(value):
     with pytest.raises(SilencerError, match="guidance"):

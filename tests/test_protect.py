@@ -120,8 +120,17 @@ def test_steps_replace_those_of_a_preset():
     assert with_steps(PRESETS["fast"], 7).descent.steps == 7
 
 
-@pytest.mark.parametrize("sequence", ["jpeg:75,resize:0.5", "resize:0.5,jpeg:75", "crop:0.9"])
-def test_gradient_through_clean_ups_points_downhill(generator, sequence):
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"sequences": ("jpeg:75,resize:0.5",), "share": 1.0},
+        {"sequences": ("resize:0.5,jpeg:75",), "share": 1.0},
+        {"sequences": ("crop:0.9",), "share": 1.0},
+        {"share": 0.0, "diffusion": 1.0, "gradient": "through"},
+    ],
+    ids=["jpeg, resize", "resize, jpeg", "crop", "diffusion"],
+)
+def test_gradient_through_clean_ups_points_downhill(generator, seen):
     from silencer_core.portrait import find_portrait
 
     photo, config = drawn_photo(), generator.config
@@ -134,9 +143,10 @@ def test_gradient_through_clean_ups_points_downhill(generator, sequence):
     )
     rows, columns = portrait.window.slices
     pixels = photo[:, rows, columns]
-    settings = AntiPurify(QUICK.objective, (sequence,), share=1.0)
-    objective = settings.bind(generator, portrait, [generator.drive(babble())])
-    draws = objective.draw(torch.Generator().manual_seed(0))
+    objective = AntiPurify(QUICK.objective, **seen).bind(
+        generator, portrait, [generator.drive(babble())]
+    )
+    draws = objective.draw(torch.Generator().manual_seed(1))
     found = objective.step(pixels, draws)
     downhill = pixels - 4 / 255 * found.gradient.sign()
     assert objective.value(downhill, draws) < objective.value(pixels, draws)
