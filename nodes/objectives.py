@@ -193,6 +193,16 @@ class AntiPurify(io.ComfyNode):
                     tooltip="Of that denoising. through, its own, takes twice the time; the change "
                     "is smoother and survives it better.",
                 ),
+                io.Float.Input(
+                    "misplaced",
+                    default=0.0,
+                    min=0.0,
+                    max=0.2,
+                    step=0.01,
+                    optional=True,
+                    tooltip="By how much of its side a generator's crop may lie elsewhere than "
+                    "here: face finders see cleaned photos differently.",
+                ),
             ],
             outputs=[objective_output()],
         )

@@ -53,7 +53,7 @@ def test_an_odd_setting_is_refused_by_name(settings, field, value):
         settings(**{field: value})
 
 
-@pytest.mark.parametrize("field", ["share", "diffusion", "diffusion_time", "keep"])
+@pytest.mark.parametrize("field", ["share", "diffusion", "diffusion_time", "misplaced", "keep"])
 @pytest.mark.parametrize("value", NO_NUMBERS)
 def test_odd_shares_of_clean_ups_are_refused(field, value):
     with pytest.raises(SilencerError, match=field):

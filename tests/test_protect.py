@@ -15,6 +15,7 @@ from silencer_core.objectives.nullify import NullifyAudio
 from silencer_core.optimise.budget import Budget
 from silencer_core.optimise.descent import Descent
 from silencer_core.photo import Photo, read_photo, write_photo
+from silencer_core.portrait import find_portrait
 from silencer_core.presets import PRESETS, LatentStage, Preset, preset, with_steps
 from silencer_core.protect import protect
 
@@ -34,6 +35,12 @@ def generator():
 def shielded(photo, generator, how=QUICK, **options):
     masks = {"face_mask": mask_of_face(photo.height), **options}
     return protect(photo, generator, [babble()], how, **masks)
+
+
+def portrait_for(generator):
+    config = generator.config
+    sizes = {"vae_factor": config.vae_factor, "levels": config.levels}
+    return find_portrait(drawn_photo(), config.size, face_mask=mask_of_face(), **sizes)
 
 
 def test_result_is_the_photo_within_the_budget(generator):
@@ -127,22 +134,14 @@ def test_steps_replace_those_of_a_preset():
         {"sequences": ("resize:0.5,jpeg:75",), "share": 1.0},
         {"sequences": ("crop:0.9",), "share": 1.0},
         {"share": 0.0, "diffusion": 1.0, "gradient": "through"},
+        {"share": 0.0, "diffusion": 1.0, "gradient": "through", "misplaced": 0.05},
     ],
-    ids=["jpeg, resize", "resize, jpeg", "crop", "diffusion"],
+    ids=["jpeg, resize", "resize, jpeg", "crop", "diffusion", "diffusion, misplaced"],
 )
 def test_gradient_through_clean_ups_points_downhill(generator, seen):
-    from silencer_core.portrait import find_portrait
-
-    photo, config = drawn_photo(), generator.config
-    portrait = find_portrait(
-        photo,
-        config.size,
-        face_mask=mask_of_face(),
-        vae_factor=config.vae_factor,
-        levels=config.levels,
-    )
+    portrait = portrait_for(generator)
     rows, columns = portrait.window.slices
-    pixels = photo[:, rows, columns]
+    pixels = drawn_photo()[:, rows, columns]
     objective = AntiPurify(QUICK.objective, **seen).bind(
         generator, portrait, [generator.drive(babble())]
     )
@@ -150,3 +149,15 @@ def test_gradient_through_clean_ups_points_downhill(generator, seen):
     found = objective.step(pixels, draws)
     downhill = pixels - 4 / 255 * found.gradient.sign()
     assert objective.value(downhill, draws) < objective.value(pixels, draws)
+
+
+def test_misplaced_crops_differ_from_draw_to_draw(generator):
+    settings = AntiPurify(QUICK.objective, share=0.0, misplaced=0.05)
+    portrait = portrait_for(generator)
+    objective = settings.bind(generator, portrait, [generator.drive(babble())])
+    rows, columns = portrait.window.slices
+    pixels, random = drawn_photo()[:, rows, columns], torch.Generator().manual_seed(1)
+    first, second = objective.draw(random), objective.draw(random)
+    second = dataclasses.replace(second, inner=first.inner)
+    assert objective.value(pixels, first) == objective.value(pixels, first)
+    assert objective.value(pixels, first) != objective.value(pixels, second)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from silencer_core.audio import DrivingAudio
@@ -42,6 +43,9 @@ class AntiPurify:
         diffusion_time: 0..1, how much noise it is cleaned of.
         gradient: that a denoiser passes on, see `purifiers.diffusion.Gradient`. Its own, "through",
             takes twice the time and leads to a smoother change that survives it better.
+        misplaced: 0..0.2, by how much of its side the generator's crop may lie elsewhere than the
+            portrait's, and be larger or smaller: a face finder does not see a clean-up's result as
+            it sees the photo.
         keep: weight of the squared distance between the diffusion-purified portrait and the
             protected one (0..1 scale, mean over pixels): what a purifier makes of it shall be it.
     """
@@ -52,12 +56,14 @@ class AntiPurify:
     diffusion: float = 0.0
     diffusion_time: float = 0.15
     gradient: Gradient = "straight"
+    misplaced: float = 0.0
     keep: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("share", "diffusion", "diffusion_time"):
             check_number(f"anti-purification: {name}", getattr(self, name), 0, 1)
         check_choice("anti-purification: gradient", self.gradient, get_args(Gradient))
+        check_number("anti-purification: misplaced", self.misplaced, 0, 0.2)
         check_number("anti-purification: keep", self.keep, 0, MOST_WEIGHT)
         for sequence in self.sequences:
             if sequence != RANDOM:
@@ -129,6 +135,8 @@ class BoundAntiPurify:
         """The pixels as the generator gets them, and the loss of what diffusion changes."""
         random = torch.Generator().manual_seed(draws.seed)
         cleaned = apply(pixels, draws.steps, random) if draws.steps else pixels
+        crop = _crop(self.settings.misplaced, random)
+        cleaned = _seen_through(crop, cleaned)
         kept = cleaned.new_zeros(())
         if not draws.diffuse:
             return cleaned, kept
@@ -143,4 +151,24 @@ class BoundAntiPurify:
         )
         if self.settings.keep:
             kept = self.settings.keep * ((purified - image) / 2).square().mean()
-        return purified / 2 + 0.5, kept
+        again = _crop(self.settings.misplaced, random)  # of the photo, not of the crop before
+        return _seen_through(crop.inverse() @ again, purified / 2 + 0.5), kept
+
+
+def _crop(most: float, random: torch.Generator) -> Tensor:
+    """Where a crop lies that is moved, and is larger or smaller, by up to `most` of its side.
+
+    Returns:
+        `[3, 3]`, its coordinates -1..1 to those of the portrait's.
+    """
+    scale, down, across = ((2 * torch.rand(3, generator=random) - 1) * most).tolist()
+    rows = [[1 + scale, 0.0, 2 * across], [0.0, 1 + scale, 2 * down], [0.0, 0.0, 1.0]]
+    return torch.tensor(rows)
+
+
+def _seen_through(crop: Tensor, pixels: Tensor) -> Tensor:
+    """Pixels `[3, h, w]` of a crop of the same size."""
+    if torch.equal(crop, torch.eye(3)):
+        return pixels
+    grid = F.affine_grid(crop[None, :2], [1, *pixels.shape], align_corners=False).to(pixels)
+    return F.grid_sample(pixels[None], grid, padding_mode="border", align_corners=False)[0]
