@@ -14,20 +14,12 @@ from silencer_core.optimise.budget import Budget
 from silencer_core.optimise.canvas import Canvas
 from silencer_core.optimise.descent import Descent
 from silencer_core.optimise.pgd import pgd
-from silencer_core.portrait import find_portrait
 
 
 @pytest.fixture(scope="module")
 def scene():
     generator, photo = tiny_generator(), drawn_photo()
-    config = generator.config
-    portrait = find_portrait(
-        photo,
-        config.size,
-        face_mask=mask_of_face(),
-        vae_factor=config.vae_factor,
-        levels=config.levels,
-    )
+    portrait = generator.find_portrait(photo, face_mask=mask_of_face())
     return generator, photo, portrait, [generator.drive(babble())]
 
 

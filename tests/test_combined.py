@@ -13,7 +13,6 @@ from silencer_core.objectives.combined import Combined
 from silencer_core.objectives.objective import Step
 from silencer_core.optimise.inversion import invert
 from silencer_core.photo import Photo
-from silencer_core.portrait import find_portrait
 from silencer_core.protect import protect
 
 
@@ -69,9 +68,7 @@ def test_no_terms_are_refused():
 
 def test_a_latent_serves_one_portrait_only():
     generator, photo = tiny_generator(), drawn_photo()
-    config = generator.config
-    sizes = {"vae_factor": config.vae_factor, "levels": config.levels}
-    portrait = find_portrait(photo, config.size, face_mask=mask_of_face(), **sizes)
+    portrait = generator.find_portrait(photo, face_mask=mask_of_face())
     latent = invert(generator, portrait, steps=2, depth=0)
     with pytest.raises(SilencerError, match="one portrait"):
         protect(Photo(photo), generator, portraits=[portrait, portrait], inverted=latent)

@@ -17,7 +17,6 @@ from silencer_core.objectives.objective import Step
 from silencer_core.optimise.budget import Budget
 from silencer_core.optimise.descent import Descent
 from silencer_core.photo import Photo
-from silencer_core.portrait import find_portrait
 from silencer_core.presets import Preset
 from silencer_core.protect import protect
 
@@ -97,13 +96,6 @@ def test_generators_of_other_sizes_see_the_same_window(first):
 
 
 def test_a_given_portrait_must_suit_all(first):
-    config = first.config
-    portrait = find_portrait(
-        drawn_photo(),
-        config.size,
-        face_mask=mask_of_face(),
-        vae_factor=config.vae_factor,
-        levels=config.levels,
-    )
+    portrait = first.find_portrait(drawn_photo(), face_mask=mask_of_face())
     with pytest.raises(SilencerError, match="32 pixels, a further one takes 64"):
         shielded(first, also=[larger()], portraits=[portrait])

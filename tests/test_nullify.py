@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import TINY, babble, drawn_photo, mask_of_face, tiny_generator
+from tiny import babble, drawn_photo, mask_of_face, tiny_generator
 
 from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.sampling import denoise_clip
 from silencer_core.objectives.nullify import NullifyAudio
 from silencer_core.objectives.rollout import NullifyRollout
 from silencer_core.objectives.silencer1_objective import Silencer1AsCoded
-from silencer_core.portrait import find_portrait
 
 FULL = NullifyAudio(draws=2, frames=3, static=1.0, silence=60.0, other_voice=2.0, quiet=0.3)
 
@@ -20,13 +19,7 @@ FULL = NullifyAudio(draws=2, frames=3, static=1.0, silence=60.0, other_voice=2.0
 def scene():
     generator = tiny_generator()
     photo = drawn_photo()
-    portrait = find_portrait(
-        photo,
-        TINY.size,
-        face_mask=mask_of_face(),
-        vae_factor=TINY.vae_factor,
-        levels=TINY.levels,
-    )
+    portrait = generator.find_portrait(photo, face_mask=mask_of_face())
     rows, columns = portrait.window.slices
     voices = [generator.drive(babble(k)) for k in range(2)]
     return generator, portrait, photo[:, rows, columns], voices

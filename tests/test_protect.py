@@ -15,7 +15,6 @@ from silencer_core.objectives.nullify import NullifyAudio
 from silencer_core.optimise.budget import Budget
 from silencer_core.optimise.descent import Descent
 from silencer_core.photo import Photo, read_photo, write_photo
-from silencer_core.portrait import find_portrait
 from silencer_core.presets import PRESETS, LatentStage, Preset, preset, with_steps
 from silencer_core.protect import protect
 
@@ -37,10 +36,9 @@ def shielded(photo, generator, how=QUICK, **options):
     return protect(photo, generator, [babble()], how, **masks)
 
 
-def portrait_for(generator):
-    config = generator.config
-    sizes = {"vae_factor": config.vae_factor, "levels": config.levels}
-    return find_portrait(drawn_photo(), config.size, face_mask=mask_of_face(), **sizes)
+@pytest.fixture(scope="module")
+def portrait(generator):
+    return generator.find_portrait(drawn_photo(), face_mask=mask_of_face())
 
 
 def test_result_is_the_photo_within_the_budget(generator):
@@ -138,8 +136,7 @@ def test_steps_replace_those_of_a_preset():
     ],
     ids=["jpeg, resize", "resize, jpeg", "crop", "diffusion", "diffusion, misplaced"],
 )
-def test_gradient_through_clean_ups_points_downhill(generator, seen):
-    portrait = portrait_for(generator)
+def test_gradient_through_clean_ups_points_downhill(generator, portrait, seen):
     rows, columns = portrait.window.slices
     pixels = drawn_photo()[:, rows, columns]
     objective = AntiPurify(QUICK.objective, **seen).bind(
@@ -151,9 +148,8 @@ def test_gradient_through_clean_ups_points_downhill(generator, seen):
     assert objective.value(downhill, draws) < objective.value(pixels, draws)
 
 
-def test_misplaced_crops_differ_from_draw_to_draw(generator):
+def test_misplaced_crops_differ_from_draw_to_draw(generator, portrait):
     settings = AntiPurify(QUICK.objective, share=0.0, misplaced=0.05)
-    portrait = portrait_for(generator)
     objective = settings.bind(generator, portrait, [generator.drive(babble())])
     rows, columns = portrait.window.slices
     pixels, random = drawn_photo()[:, rows, columns], torch.Generator().manual_seed(1)

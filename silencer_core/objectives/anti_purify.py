@@ -48,6 +48,7 @@ class AntiPurify:
             it sees the photo.
         keep: weight of the squared distance between the diffusion-purified portrait and the
             protected one (0..1 scale, mean over pixels): what a purifier makes of it shall be it.
+            Above 0 the gradient goes through.
     """
 
     objective: Objective
