@@ -126,29 +126,31 @@ class Trial:
     def __call__(self, number: int, name: str, photo: Photo) -> list[Tried]:
         """One portrait with every preset."""
         done = {one.name: self.protected(number, name, photo, one) for one in self.presets}
+        protected = {one: found.pixels for one, found in done.items()}
+        # One noise for all presets of one largest change.
+        shared = {one.budget.linf: one.name for one in reversed(self.presets)}
+        noise = {most: _noise(photo.pixels, protected[one]) for most, one in shared.items()}
+        first, *others = protected
+        grid = verify(
+            self.attacker or self.generator,
+            photo.pixels,
+            protected[first],
+            [self.voices[(2 * number + k) % len(self.voices)] for k in (0, 1)],
+            self.purifiers,
+            self.guidances,
+            (ATTACK_SEED + number,),
+            controls=False,
+            frames=self.frames,
+            others={f"noise {most}": pixels for most, pixels in noise.items()}
+            | {other: protected[other] for other in others},
+        )
         tried = []
-        for names in self._together():
-            first, *others = names
-            protected = {one: done[one].pixels for one in names}
-            noise = photo.pixels  # as large as the change, also where there is none
-            if not torch.equal(noise, protected[first]):
-                noise = noise_controls(noise, protected[first])[EQUAL_LINF]
-            grid = verify(
-                self.attacker or self.generator,
-                photo.pixels,
-                protected[first],
-                [self.voices[(2 * number + k) % len(self.voices)] for k in (0, 1)],
-                self.purifiers,
-                self.guidances,
-                (ATTACK_SEED + number,),
-                controls=False,
-                frames=self.frames,
-                others={EQUAL_LINF: noise} | {other: protected[other] for other in others},
-            )
-            for report in grid.reports:
-                control, *beside = report.controls
-                for key, attacked in zip(names, (report.protected, *beside), strict=True):
-                    tried.append(_tried(name, key, report, attacked, control, done[key]))
+        for report in grid.reports:
+            attacked = {one.photo: one for one in report.controls} | {first: report.protected}
+            for one in self.presets:
+                control = attacked[f"noise {one.budget.linf}"]
+                key = one.name
+                tried.append(_tried(name, key, report, attacked[key], control, done[key]))
         return tried
 
     def protected(self, number: int, name: str, photo: Photo, chosen: Preset) -> Protected:
@@ -164,12 +166,11 @@ class Trial:
             round(process_time() - began, 3),
         )
 
-    def _together(self) -> list[list[str]]:
-        """Names of presets of one largest change: they share one attack's noise."""
-        groups: dict[float, list[str]] = {}
-        for chosen in self.presets:
-            groups.setdefault(chosen.budget.linf, []).append(chosen.name)
-        return list(groups.values())
+
+def _noise(photo: Tensor, protected: Tensor) -> Tensor:
+    """As large as the change, also where there is none."""
+    same = torch.equal(photo, protected)
+    return photo if same else noise_controls(photo, protected)[EQUAL_LINF]
 
 
 def _tried(
