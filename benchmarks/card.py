@@ -4,8 +4,8 @@ Tables stand between `<!-- figures: FILE -->` and `<!-- end -->`; FILE holds the
 `silencer bench` command or benchmarks/protection.py wrote. `<!-- cost: FILE PHOTOS CORES -->` is
 what as many photos cost on so many cores, `<!-- batch: FILE -->` what benchmarks/batch.py wrote,
 `<!-- grid: FILE GUIDANCE -->` every method against every clean-up, `<!-- duels: FILE -->` every
-method against ours, `<!-- ablations: FILE -->` every changed setting. `--check` only says whether
-they match.
+method against ours, `<!-- ablations: FILE -->` every changed setting, `<!-- worst: FILE -->` the
+worst tenth of portraits beside that of the presets before. `--check` only says whether they match.
 """
 
 from __future__ import annotations
@@ -165,6 +165,35 @@ def ablations(figures: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def worst(figures: dict) -> str:
+    """90th percentiles beside those of the presets before, bold where at least a quarter less."""
+    known = {(row["preset"], row["purify"], row["guidance"]): row for row in rows_before()}
+    lines = [
+        "| preset | clean-up | guidance | gain left, before | now | wide window left, before | now "
+        "| PSNR, dB, before | now | SSIM, before | now |",
+        "|" + "---|" * 11,
+    ]
+    for row in figures["rows"]:
+        preset, _, _ = row["preset"].partition("~")
+        old = known.get((preset, row["purify"], row["guidance"]))
+        if old is None:
+            continue
+        cells = [row["preset"], row["purify"], f"{row['guidance']:g}"]
+        for name in ("gain_ratio", "window_ratio"):
+            was, now = old[name]["p90"], row[name]["p90"]
+            sure = "**" if now <= 0.75 * was else ""
+            cells += [f"{was:.3f}", f"{sure}{now:.3f}{sure}"]
+        cells += [f"{old['psnr']:.1f}", f"{row['psnr']:.1f}"]
+        cells += [f"{old['ssim']:.3f}", f"{row['ssim']:.3f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def rows_before() -> list[dict]:
+    """Of the presets before."""
+    return json.loads((ROOT / "benchmarks/results/before.json").read_text())["rows"]
+
+
 def _beyond(paired: dict | None) -> str:
     """The paired difference, bold where its interval does not hold 0; none for ours itself."""
     if paired is None:
@@ -207,6 +236,7 @@ TABLES = {
     "grid": grid,
     "duels": duels,
     "ablations": ablations,
+    "worst": worst,
 }
 TABLE = re.compile(
     rf"(<!-- ({'|'.join(TABLES)}): (\S+)((?: [\d.]+)*) -->\n).*?(<!-- end -->)", re.DOTALL

@@ -10,6 +10,7 @@ from silencer_core.errors import SilencerError
 from silencer_core.objectives.anti_purify import AntiPurify
 from silencer_core.objectives.nullify import NullifyAudio
 from silencer_core.objectives.objective import Objective
+from silencer_core.objectives.rollout import NullifyRollout
 from silencer_core.optimise.budget import Budget
 from silencer_core.optimise.descent import Descent
 
@@ -47,9 +48,10 @@ class Preset:
     latent: LatentStage = LatentStage()
 
 
-#: Single predictions at the noisiest timesteps, four of five steps after the diffusion purifier.
-NOISIEST = AntiPurify(NullifyAudio(intervals=((700, 1000),), draws=1), share=0.4, diffusion=0.8)
-LONG = Descent(steps=80, norm="l2", rate=1 / 255, validate_every=20)
+#: Whole samplings, four of five steps after the diffusion purifier.
+SAMPLINGS = AntiPurify(
+    NullifyRollout(), share=0.4, diffusion=0.8, gradient="through", misplaced=0.01
+)
 
 PRESETS = {
     preset.name: preset
@@ -60,12 +62,17 @@ PRESETS = {
             Budget(12 / 255, focus=0.8),
             Descent(steps=40, rate=2 / 255, validate_every=20),
         ),
-        Preset("balanced", NOISIEST, Budget(18 / 255, focus=0.5, psnr=37.5), LONG),
+        Preset(
+            "balanced",
+            SAMPLINGS,
+            Budget(18 / 255, focus=0.5, psnr=37.5),
+            Descent(steps=20, norm="l2", rate=1 / 255),
+        ),
         Preset(
             "strong",
-            NOISIEST,
+            SAMPLINGS,
             Budget(24 / 255, focus=0.5, psnr=34.4),
-            dataclasses.replace(LONG, rate=1.5 / 255),
+            Descent(steps=20, norm="l2", rate=1.5 / 255),
         ),
     )
 }

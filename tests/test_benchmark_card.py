@@ -52,3 +52,14 @@ def test_ablations_show_what_a_setting_leaves_and_mark_sure_differences(card):
         "| as it is | 0.010 | 0.200 | 42.2 | 8.9 |",
         "| less | 0.200 (**+0.190**) | 0.250 (+0.050) | 42.2 | 8.9 |",
     ]
+
+
+def test_the_worst_tenth_is_bold_where_a_quarter_less_is_left_than_before(card, monkeypatch):
+    now = row("strong", "none", 2.0, 0.0, 0.0) | {"psnr": 34.4, "ssim": 0.96}
+    now["gain_ratio"]["p90"], now["window_ratio"]["p90"] = 0.075, 0.31
+    before = now | {"gain_ratio": {"p90": 0.1}, "window_ratio": {"p90": 0.4}, "ssim": 0.95}
+    monkeypatch.setattr(card, "rows_before", lambda: [before])
+    told = {"rows": [now, now | {"preset": "fast"}]}
+    assert card.worst(told).splitlines()[2:] == [
+        "| strong | none | 2 | 0.100 | **0.075** | 0.400 | 0.310 | 34.4 | 34.4 | 0.950 | 0.960 |"
+    ]
