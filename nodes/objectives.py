@@ -185,6 +185,24 @@ class AntiPurify(io.ComfyNode):
                     step=0.1,
                     tooltip="Weight of what denoising changes: above 0, it shall not change much.",
                 ),
+                io.Combo.Input(
+                    "gradient",
+                    options=["straight", "through"],
+                    default="straight",
+                    optional=True,
+                    tooltip="Of that denoising. through, its own, takes twice the time; the change "
+                    "is smoother and survives it better.",
+                ),
+                io.Float.Input(
+                    "misplaced",
+                    default=0.0,
+                    min=0.0,
+                    max=0.2,
+                    step=0.01,
+                    optional=True,
+                    tooltip="By how much of its side a generator's crop may lie elsewhere than "
+                    "here: face finders see cleaned photos differently.",
+                ),
             ],
             outputs=[objective_output()],
         )

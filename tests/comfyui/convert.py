@@ -34,6 +34,8 @@ def to_prompt(workflow: dict[str, Any], schemas: dict[str, Any]) -> dict[str, An
 def widget_values(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     """The saved values by the names of the inputs whose places they have.
 
+    Optional inputs that came later than the graph was saved have their defaults.
+
     Raises:
         ValueError: more or fewer values than the node has widgets.
     """
@@ -41,6 +43,9 @@ def widget_values(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any
     found = {}
     for name, kind, options in _inputs(schema):
         if not (isinstance(kind, list) or kind in WIDGETS) or options.get("forceInput"):
+            continue
+        if not saved and name in schema["input"].get("optional", {}):
+            found[name] = options["default"]
             continue
         if not saved:
             raise ValueError(f"{node['type']}: nothing is saved for {name}")

@@ -157,7 +157,7 @@ The voices it is made against are not the one it is judged by.
         column(
             "Aim",
             node("loss", "SilencerNullifyAudioLoss"),
-            node("aim", "SilencerAntiPurify", share=0.3, size=(320, 260)),
+            node("aim", "SilencerAntiPurify", share=0.3, misplaced=0.01, size=(320, 310)),
             node("invert", "SilencerInvertLatent"),
             node("rebuilt", "PreviewImage", "What the inverted latent gives back", (300, 340)),
         ),
