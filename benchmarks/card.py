@@ -181,8 +181,8 @@ def worst(figures: dict) -> str:
         cells = [row["preset"], row["purify"], f"{row['guidance']:g}"]
         for name in ("gain_ratio", "window_ratio"):
             was, now = old[name]["p90"], row[name]["p90"]
-            sure = "**" if now <= 0.75 * was else ""
-            cells += [f"{was:.3f}", f"{sure}{now:.3f}{sure}"]
+            bold = "**" if now <= 0.75 * was else ""
+            cells += [f"{was:.3f}", f"{bold}{now:.3f}{bold}"]
         cells += [f"{old['psnr']:.1f}", f"{row['psnr']:.1f}"]
         cells += [f"{old['ssim']:.3f}", f"{row['ssim']:.3f}"]
         lines.append(f"| {' | '.join(cells)} |")

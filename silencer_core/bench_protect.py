@@ -127,9 +127,9 @@ class Trial:
         """One portrait with every preset."""
         done = {one.name: self.protected(number, name, photo, one) for one in self.presets}
         protected = {one: found.pixels for one, found in done.items()}
-        # One noise for all presets of one largest change.
-        shared = {one.budget.linf: one.name for one in reversed(self.presets)}
-        noise = {most: _noise(photo.pixels, protected[one]) for most, one in shared.items()}
+        # One noise for all presets of one largest change, the first's.
+        shared = {_noise_of(one): protected[one.name] for one in reversed(self.presets)}
+        noises = {one: _noise(photo.pixels, pixels) for one, pixels in shared.items()}
         first, *others = protected
         grid = verify(
             self.attacker or self.generator,
@@ -141,16 +141,14 @@ class Trial:
             (ATTACK_SEED + number,),
             controls=False,
             frames=self.frames,
-            others={f"noise {most}": pixels for most, pixels in noise.items()}
-            | {other: protected[other] for other in others},
+            others=noises | {other: protected[other] for other in others},
         )
         tried = []
         for report in grid.reports:
             attacked = {one.photo: one for one in report.controls} | {first: report.protected}
             for one in self.presets:
-                control = attacked[f"noise {one.budget.linf}"]
-                key = one.name
-                tried.append(_tried(name, key, report, attacked[key], control, done[key]))
+                preset, control = one.name, attacked[_noise_of(one)]
+                tried.append(_tried(name, preset, report, attacked[preset], control, done[preset]))
         return tried
 
     def protected(self, number: int, name: str, photo: Photo, chosen: Preset) -> Protected:
@@ -165,6 +163,11 @@ class Trial:
             round(face.seconds, 3),
             round(process_time() - began, 3),
         )
+
+
+def _noise_of(preset: Preset) -> str:
+    """Name of the noise that a preset is compared with."""
+    return f"noise of {preset.budget.linf}"
 
 
 def _noise(photo: Tensor, protected: Tensor) -> Tensor:
