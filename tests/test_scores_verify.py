@@ -261,6 +261,17 @@ def test_scores_are_means_over_seeds(check, photo, protected):
     assert both.identity == pytest.approx((one.identity + two.identity) / 2)
 
 
+def test_every_seed_meets_another_noise_of_the_clean_up(check, photo, protected):
+    def lips(purify, seeds):
+        (report,) = check(
+            photo, protected, controls=False, purifiers=(purify,), seeds=seeds
+        ).reports
+        return report.protected.scores.control_lips
+
+    assert lips("none", (1, 1)) == lips("none", (1,))
+    assert lips("noise:0.1", (1, 1)) != lips("noise:0.1", (1,))
+
+
 def test_clean_ups_get_every_photo(check, photo, protected):
     seen = []
 

@@ -63,7 +63,8 @@ def verify(
         speeches: voices that were not used to protect.
         purifiers: clean-ups by name; "none" is the file as it was saved.
         guidances: of the attacker; None is the generator's own. Doubles are left out.
-        seeds: of the noise; not those used to protect. Scores are means over them.
+        seeds: of the noise; not those used to protect. A clean-up that draws noise draws it anew
+            for each. Scores are means over them.
         controls: also attack random noise of equal L-inf and of equal L2.
         progress: called with (what is done, runs done with a fraction, runs in all).
         cancelled: asked before every step and frame.
@@ -101,11 +102,14 @@ def verify(
     finder = Finder(generator.config, generator.faces(), which)
     untouched = cache(partial(finder.find, photos[UNPROTECTED]))
 
-    def purified(photo: Tensor, sequence: str) -> Tensor:
-        return purify(photo, sequence, generator=generator, place=untouched())
+    def drawn(draw: int, sequence: str) -> list[Target]:
+        def purified(photo: Tensor, sequence: str) -> Tensor:
+            return purify(photo, sequence, draw, generator, place=untouched())
+
+        return list(finder.targets(photos, sequence, clean_up or purified, untouched))
 
     targets = {
-        sequence: list(finder.targets(photos, sequence, clean_up or purified, untouched))
+        sequence: list(zip(*(drawn(draw, sequence) for draw in range(len(seeds))), strict=True))
         for sequence in dict.fromkeys(purifiers)
     }
     attacker = _Attacker(
@@ -164,22 +168,22 @@ class _Attacker:
     cancelled: Callable[[], bool] | None
     done: int = field(default=0, init=False)
 
-    def report(self, sequence: str, guidance: float, targets: Sequence[Target]) -> Report:
-        """Attack all photos after one clean-up at one guidance."""
+    def report(self, sequence: str, guidance: float, photos: Sequence[Sequence[Target]]) -> Report:
+        """Attack all photos, each as every seed's clean-up left it, at one guidance."""
         rows, first = [], None
-        for target in targets:
-            doing = f"{sequence}, guidance {guidance:g}, {target.photo}"
-            measurements, runs = self._attack(target, guidance, doing)
+        for targets in photos:
+            doing = f"{sequence}, guidance {guidance:g}, {targets[0].photo}"
+            measurements, runs = self._attack(targets, guidance, doing)
             first = first or runs
             landmarks = None
             if runs is not first:
                 landmarks = landmark_distance(self.finder.backend, runs.spoken, first.spoken)
             rows.append(
                 Attacked(
-                    target.photo,
+                    targets[0].photo,
                     Scores.mean([one.scores for one in measurements]),
                     _numbers(measurements[0].openings),
-                    target.notes,
+                    tuple(dict.fromkeys(note for one in targets for note in one.notes)),
                     landmarks,
                 )
             )
@@ -191,15 +195,15 @@ class _Attacker:
             protected,
             tuple(controls),
             asked=_numbers(first.asked),
-            floor=control_floor(first, targets[0].mouth),
+            floor=control_floor(first, photos[0][0].mouth),
         )
 
     def _attack(
-        self, target: Target, guidance: float, doing: str
+        self, targets: Sequence[Target], guidance: float, doing: str
     ) -> tuple[list[Measurement], AttackRuns]:
         """What each noise seed gives, and the runs of the first."""
         measurements, first = [], None
-        for seed in self.seeds:
+        for seed, target in zip(self.seeds, targets, strict=True):
             floor = target.photo == UNPROTECTED and first is None
             runs = attack(
                 self.generator,
