@@ -112,6 +112,7 @@ class Trial:
         generator: that is protected against, and attacks.
         attacker: attacks in its place, where it is another.
         also: protected against at the same time.
+        draws: attacks on each photo, with other noise, also of clean-ups; scores are their means.
     """
 
     generator: Hallo
@@ -122,6 +123,7 @@ class Trial:
     frames: int | None = None
     attacker: Hallo | None = None
     also: Sequence[Hallo] = ()
+    draws: int = 1
 
     def __call__(self, number: int, name: str, photo: Photo) -> list[Tried]:
         """One portrait with every preset."""
@@ -138,7 +140,7 @@ class Trial:
             [self.voices[(2 * number + k) % len(self.voices)] for k in (0, 1)],
             self.purifiers,
             self.guidances,
-            (ATTACK_SEED + number,),
+            [ATTACK_SEED + 1000 * draw + number for draw in range(self.draws)],
             controls=False,
             frames=self.frames,
             others=noises | {other: protected[other] for other in others},
@@ -238,6 +240,7 @@ def rows(tried: Sequence[Tried]) -> list[dict]:
 
     Ratios of gain and response leave out portraits on which the unprotected attack failed (gain
     below `LEAST_GAIN`): there is nothing to divide by. Their `count` says how many are left.
+    `gain_size` is of the relative gain's size: below 0 the mouth moves against the speech.
     """
     groups: dict[tuple, list[Tried]] = {}
     for one in tried:
@@ -256,6 +259,8 @@ def rows(tried: Sequence[Tried]) -> list[dict]:
             name: asdict(found) if name in RATIOS else found.median
             for name, found in figures.items()
         }
+        sizes = [abs(one.gain_ratio) for one in group if _counts(one, "gain_ratio")]
+        row["gain_size"] = asdict(interval(sizes))
         out.append(row)
     return out
 

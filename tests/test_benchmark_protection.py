@@ -64,6 +64,13 @@ def test_without_a_budget_presets_have_their_own(benchmark):
     assert benchmark.method("AdvDM (+)").budget == Budget(16 / 255)
 
 
+@pytest.mark.parametrize("name", ["balanced", "strong"])
+def test_presets_that_were_replaced_are_still_there(benchmark, name):
+    found = benchmark.method(f"{name} before")
+    assert found.descent.norm == "linf"
+    assert found.objective.diffusion < PRESETS[name].objective.diffusion
+
+
 def test_what_sees_no_clean_ups_has_no_share_of_them(benchmark):
     with pytest.raises(SilencerError, match="sees no clean-ups"):
         benchmark.method("AdvDM (+)%0.5", BUDGET)
@@ -128,6 +135,16 @@ def test_rows_hold_medians_over_portraits(benchmark):
     assert (row["preset"], row["guidance"], row["portraits"]) == ("fast", 2.0, 3)
     assert row["gain_ratio"]["median"] == 0.2
     assert row["psnr"] == 0.5
+
+
+def test_a_mouth_that_moves_against_the_speech_counts_by_how_far(benchmark):
+    found = [
+        Tried(**asdict(figures("fast", name)) | {"gain_ratio": gain})
+        for name, gain in (("a", 0.0), ("b", -0.8))
+    ]
+    (row,) = rows(found)
+    assert row["gain_size"]["p90"] == pytest.approx(0.72)
+    assert row["gain_ratio"]["p90"] == pytest.approx(-0.08)
 
 
 def test_an_attack_may_make_shorter_clips(benchmark):
