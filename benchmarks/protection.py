@@ -284,6 +284,7 @@ def main(
         float | None, typer.Option(help="Largest change, in 255ths; each preset's own if none.")
     ] = None,
     focus: Annotated[float, typer.Option(help="With --linf, see `Budget`.")] = 0.0,
+    psnr: Annotated[float, typer.Option(help="With --linf, of the whole change, likewise.")] = 0.0,
     count: Annotated[int, typer.Option(help="Portraits, at most.")] = 20,
     frames: Annotated[int, typer.Option(help="Video frames per attack.")] = 16,
     clip: Annotated[int, typer.Option(help="Of these, how many are made at once.")] = 16,
@@ -297,7 +298,7 @@ def main(
     fast: Annotated[bool, typer.Option("--compile", help="Compile the attacker first.")] = False,
 ) -> None:
     """Protect portraits by several methods within one budget, attack them, and compare."""
-    budget = Budget(linf / 255, focus=focus) if linf else None
+    budget = Budget(linf / 255, focus=focus, psnr=psnr) if linf else None
     protected_against = load_generator(generator)
     attacks = load_generator(attacker) if attacker else protected_against
     settings = (
