@@ -166,10 +166,7 @@ def ablations(figures: dict) -> str:
 
 
 def worst(figures: dict) -> str:
-    """90th percentiles beside those of the presets before, bold where at least a quarter less.
-
-    The gain's is of its size.
-    """
+    """90th percentiles beside those of the presets before, bold where at least a quarter less."""
     known = {(row["preset"], row["purify"], row["guidance"]): row for row in rows_before()}
     lines = [
         "| preset | clean-up | guidance | gain left, before | now | wide window left, before | now "
@@ -182,7 +179,7 @@ def worst(figures: dict) -> str:
         if old is None:
             continue
         cells = [row["preset"], row["purify"], f"{row['guidance']:g}"]
-        for name in ("gain_size", "window_ratio"):
+        for name in ("gain_ratio", "window_ratio"):
             was, now = old[name]["p90"], row[name]["p90"]
             bold = "**" if now <= 0.75 * was else ""
             cells += [f"{was:.3f}", f"{bold}{now:.3f}{bold}"]

@@ -50,7 +50,7 @@ def test_an_unfinished_clean_up_is_not_in_the_tables(comparison, found, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("table", "ours", "beyond"), [("comparison", "strong", 0.6), ("less_visible", "strong~10", 0.5)]
+    ("table", "ours", "beyond"), [("comparison", "strong", 0.6), ("less_visible", "balanced", 0.5)]
 )
 def test_each_of_ours_meets_all_others_and_noise(
     comparison, found, monkeypatch, tmp_path, table, ours, beyond
