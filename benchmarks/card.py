@@ -5,7 +5,7 @@ Tables stand between `<!-- figures: FILE -->` and `<!-- end -->`; FILE holds the
 what as many photos cost on so many cores, `<!-- batch: FILE -->` what benchmarks/batch.py wrote,
 `<!-- grid: FILE GUIDANCE -->` every method against every clean-up, `<!-- duels: FILE -->` every
 method against ours, `<!-- ablations: FILE -->` every changed setting, `<!-- worst: FILE -->` the
-worst tenth of portraits beside that of the presets before. `--check` only says whether they match.
+worst tenth of portraits beside that of "NAME before". `--check` only says whether they match.
 """
 
 from __future__ import annotations
@@ -166,20 +166,24 @@ def ablations(figures: dict) -> str:
 
 
 def worst(figures: dict) -> str:
-    """90th percentiles beside those of the presets before, bold where at least a quarter less."""
-    known = {(row["preset"], row["purify"], row["guidance"]): row for row in rows_before()}
+    """90th percentiles beside those of the presets before, bold where at least a quarter less.
+
+    The gain's is of its size.
+    """
+    rows = figures["rows"]
+    before = {(row["preset"], row["purify"], row["guidance"]): row for row in rows}
     lines = [
         "| preset | clean-up | guidance | gain left, before | now | wide window left, before | now "
         "| PSNR, dB, before | now | SSIM, before | now |",
         "|" + "---|" * 11,
     ]
-    for row in figures["rows"]:
+    for row in rows:
         preset, _, _ = row["preset"].partition("~")
-        old = known.get((preset, row["purify"], row["guidance"]))
+        old = before.get((f"{preset} before", row["purify"], row["guidance"]))
         if old is None:
             continue
         cells = [row["preset"], row["purify"], f"{row['guidance']:g}"]
-        for name in ("gain_ratio", "window_ratio"):
+        for name in ("gain_size", "window_ratio"):
             was, now = old[name]["p90"], row[name]["p90"]
             bold = "**" if now <= 0.75 * was else ""
             cells += [f"{was:.3f}", f"{bold}{now:.3f}{bold}"]
@@ -187,11 +191,6 @@ def worst(figures: dict) -> str:
         cells += [f"{old['ssim']:.3f}", f"{row['ssim']:.3f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def rows_before() -> list[dict]:
-    """Of the presets before."""
-    return json.loads((ROOT / "benchmarks/results/before.json").read_text())["rows"]
 
 
 def _beyond(paired: dict | None) -> str:
