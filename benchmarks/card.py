@@ -171,7 +171,7 @@ def worst(figures: dict) -> str:
     The gain's is of its size.
     """
     rows = figures["rows"]
-    before = {(row["preset"], row["purify"], row["guidance"]): row for row in rows}
+    known = {(row["preset"], row["purify"], row["guidance"]): row for row in rows}
     lines = [
         "| preset | clean-up | guidance | gain left, before | now | wide window left, before | now "
         "| PSNR, dB, before | now | SSIM, before | now |",
@@ -179,7 +179,7 @@ def worst(figures: dict) -> str:
     ]
     for row in rows:
         preset, _, _ = row["preset"].partition("~")
-        old = before.get((f"{preset} before", row["purify"], row["guidance"]))
+        old = known.get((f"{preset} before", row["purify"], row["guidance"]))
         if old is None:
             continue
         cells = [row["preset"], row["purify"], f"{row['guidance']:g}"]

@@ -272,14 +272,15 @@ def test_every_seed_meets_another_noise_of_the_clean_up(check, photo, protected)
     assert lips("noise:0.1", (1, 1)) != lips("noise:0.1", (1,))
 
 
-def test_clean_ups_get_every_photo(check, photo, protected):
+@pytest.mark.parametrize("seeds", [(1,), (1, 2)])
+def test_clean_ups_get_every_photo_once(check, photo, protected, seeds):
     seen = []
 
     def spy(picture, sequence):
         seen.append((sequence, picture.clone()))
         return picture
 
-    check(photo, protected, purifiers=("wash",), clean_up=spy)
+    check(photo, protected, purifiers=("wash",), clean_up=spy, seeds=seeds)
     assert [sequence for sequence, _ in seen] == ["wash"] * 4
     assert torch.equal(seen[1][1], protected)
 

@@ -150,6 +150,11 @@ def needs_generator(steps: tuple[Step, ...]) -> bool:
     return any(step.name in DIFFUSION for step in steps)
 
 
+def draws_noise(steps: tuple[Step, ...]) -> bool:
+    """Whether another seed makes something else of a photo."""
+    return any(step.name in DIFFUSION or KINDS[step.name].random for step in steps)
+
+
 def purify(
     pixels: Tensor,
     sequence: str | tuple[Step, ...],

@@ -12,7 +12,7 @@ from torch import Tensor
 from silencer_core.audio import Speech
 from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.generator import Hallo
-from silencer_core.purifiers.sequence import purify
+from silencer_core.purifiers.sequence import draws_noise, parse, purify
 
 from .attack import AttackRuns, attack, runs_of
 from .controls import check_pair, check_size, eight_bits, noise_controls
@@ -102,16 +102,21 @@ def verify(
     finder = Finder(generator.config, generator.faces(), which)
     untouched = cache(partial(finder.find, photos[UNPROTECTED]))
 
-    def drawn(draw: int, sequence: str) -> list[Target]:
-        def purified(photo: Tensor, sequence: str) -> Tensor:
-            return purify(photo, sequence, draw, generator, place=untouched())
+    def purified(photo: Tensor, sequence: str, draw: int) -> Tensor:
+        return purify(photo, sequence, draw, generator, place=untouched())
 
-        return list(finder.targets(photos, sequence, clean_up or purified, untouched))
+    @cache
+    def cleaned(sequence: str, draw: int) -> list[Target]:
+        clean = clean_up or partial(purified, draw=draw)
+        return list(finder.targets(photos, sequence, clean, untouched))
 
-    targets = {
-        sequence: list(zip(*(drawn(draw, sequence) for draw in range(len(seeds))), strict=True))
-        for sequence in dict.fromkeys(purifiers)
-    }
+    def met(sequence: str) -> list[tuple[Target, ...]]:
+        """Every photo as each seed meets it."""
+        noisy = clean_up is None and draws_noise(parse(sequence))
+        draws = [cleaned(sequence, draw if noisy else 0) for draw in range(len(seeds))]
+        return list(zip(*draws, strict=True))
+
+    targets = {sequence: met(sequence) for sequence in dict.fromkeys(purifiers)}
     attacker = _Attacker(
         generator,
         finder,
