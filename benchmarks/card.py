@@ -4,7 +4,7 @@ Tables stand between `<!-- figures: FILE -->` and `<!-- end -->`; FILE holds the
 `silencer bench` command or benchmarks/protection.py wrote. `<!-- cost: FILE PHOTOS CORES -->` is
 what as many photos cost on so many cores, `<!-- batch: FILE -->` what benchmarks/batch.py wrote,
 `<!-- grid: FILE GUIDANCE -->` every method against every clean-up, `<!-- duels: FILE -->` every
-method against ours, `<!-- ablations: FILE -->` every changed setting, `<!-- worst: FILE -->` the
+method against ours, `<!-- ablations: FILE -->` every changed setting, `<!-- tails: FILE -->` the
 worst tenth of portraits beside that of "NAME before". `--check` only says whether they match.
 """
 
@@ -165,30 +165,20 @@ def ablations(figures: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def worst(figures: dict) -> str:
-    """90th percentiles beside those of the presets before, bold where at least a quarter less.
-
-    The gain's is of its size.
-    """
-    rows = figures["rows"]
-    known = {(row["preset"], row["purify"], row["guidance"]): row for row in rows}
+def tails(figures: dict) -> str:
+    """90th percentiles beside those of the presets before, bold where at least a quarter less."""
     lines = [
-        "| preset | clean-up | guidance | gain left, before | now | wide window left, before | now "
-        "| PSNR, dB, before | now | SSIM, before | now |",
-        "|" + "---|" * 11,
+        "| preset | clean-up | guidance | gain left, before | now | now / before "
+        "| wide window left, before | now | now / before |",
+        "|" + "---|" * 9,
     ]
-    for row in rows:
-        preset, _, _ = row["preset"].partition("~")
-        old = known.get((f"{preset} before", row["purify"], row["guidance"]))
-        if old is None:
-            continue
+    for row in figures["tails"]:
         cells = [row["preset"], row["purify"], f"{row['guidance']:g}"]
-        for name in ("gain_size", "window_ratio"):
-            was, now = old[name]["p90"], row[name]["p90"]
-            bold = "**" if now <= 0.75 * was else ""
-            cells += [f"{was:.3f}", f"{bold}{now:.3f}{bold}"]
-        cells += [f"{old['psnr']:.1f}", f"{row['psnr']:.1f}"]
-        cells += [f"{old['ssim']:.3f}", f"{row['ssim']:.3f}"]
+        for name in ("gain_ratio", "window_ratio"):
+            found = row[name]
+            bold = "**" if found["ratio"] <= 0.75 else ""
+            cells += [f"{found['before']:.3f}", f"{found['now']:.3f}"]
+            cells.append(f"{bold}{found['ratio']:.2f}{bold} ({_range(found, 2)})")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -210,7 +200,11 @@ def batches(figures: dict) -> str:
 
 
 def _span(figure: dict) -> str:
-    return f"{figure['median']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+    return f"{figure['median']:.3f} ({_range(figure)})"
+
+
+def _range(figure: dict, decimals: int = 3) -> str:
+    return f"{figure['low']:.{decimals}f} to {figure['high']:.{decimals}f}"
 
 
 def generator(figures: dict) -> str:
@@ -235,7 +229,7 @@ TABLES = {
     "grid": grid,
     "duels": duels,
     "ablations": ablations,
-    "worst": worst,
+    "tails": tails,
 }
 TABLE = re.compile(
     rf"(<!-- ({'|'.join(TABLES)}): (\S+)((?: [\d.]+)*) -->\n).*?(<!-- end -->)", re.DOTALL

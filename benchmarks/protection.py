@@ -22,6 +22,7 @@ from silencer_core.bench_protect import (
     Protected,
     Trial,
     Tried,
+    counts,
     duels,
     photos_with_a_face,
     rows,
@@ -38,6 +39,7 @@ from silencer_core.optimise.budget import Budget
 from silencer_core.optimise.descent import Descent
 from silencer_core.photo import Photo, read_photo, write_photo
 from silencer_core.presets import PRESETS, Preset, with_steps
+from silencer_core.scores.intervals import tail
 from silencer_core.scores.report import plain
 from silencer_core.voices import held_out_voices
 
@@ -243,7 +245,34 @@ def tabulate(
         print(f"{done} of {len(photos)} portraits", flush=True)
         found = stored(store)
         told = {"rows": rows(found)} | ({"duels": duels(found, ours)} if ours else {})
-        write_table(table, told)
+        write_table(table, told | {"tails": tails(found)})
+
+
+def tails(found: Iterable[Tried]) -> list[dict]:
+    """The worst tenth of every preset beside that of `BEFORE`, on the portraits that both have.
+
+    Of the gain it is the size that counts: below 0 the mouth moves against the speech.
+    """
+    groups: dict[tuple, dict[str, Tried]] = {}
+    for one in found:
+        groups.setdefault((one.preset, one.purify, one.guidance), {})[one.portrait] = one
+    order, out = list(dict.fromkeys(preset for preset, _, _ in groups)), []
+    for key in sorted(groups, key=lambda key: order.index(key[0])):  # stable
+        (preset, purify, guidance), now = key, groups[key]
+        name, _, _ = preset.partition("~")
+        before = groups.get((f"{name} before", purify, guidance), {})
+        row = {"preset": preset, "purify": purify, "guidance": guidance}
+        for figure in ("gain_ratio", "window_ratio"):
+            both = [
+                (abs(getattr(before[portrait], figure)), abs(getattr(one, figure)))
+                for portrait, one in now.items()
+                if portrait in before and counts(one, figure)
+            ]
+            if both:
+                row[figure] = asdict(tail(*zip(*both, strict=True)))
+        if "window_ratio" in row:
+            out.append(row)
+    return out
 
 
 def write_table(table: Path, told: dict) -> None:

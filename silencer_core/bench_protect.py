@@ -240,7 +240,6 @@ def rows(tried: Sequence[Tried]) -> list[dict]:
 
     Ratios of gain and response leave out portraits on which the unprotected attack failed (gain
     below `LEAST_GAIN`): there is nothing to divide by. Their `count` says how many are left.
-    `gain_size` is of the relative gain's size: below 0 the mouth moves against the speech.
     """
     groups: dict[tuple, list[Tried]] = {}
     for one in tried:
@@ -250,7 +249,7 @@ def rows(tried: Sequence[Tried]) -> list[dict]:
     for key in sorted(groups, key=lambda key: order.index(key[0])):  # stable
         group = groups[key]
         figures = {
-            name: interval([getattr(one, name) for one in group if _counts(one, name)])
+            name: interval([getattr(one, name) for one in group if counts(one, name)])
             for name in (*RATIOS, "identity_drop_db", "psnr", "ssim", "seconds", "cpu_seconds")
         }
         row = dict(zip(("preset", "purify", "guidance"), key, strict=True))
@@ -259,8 +258,6 @@ def rows(tried: Sequence[Tried]) -> list[dict]:
             name: asdict(found) if name in RATIOS else found.median
             for name, found in figures.items()
         }
-        sizes = [abs(one.gain_ratio) for one in group if _counts(one, "gain_ratio")]
-        row["gain_size"] = asdict(interval(sizes))
         out.append(row)
     return out
 
@@ -286,12 +283,13 @@ def duels(tried: Sequence[Tried], ours: str) -> list[dict]:
             beyond = [
                 abs(getattr(other, name)) - abs(getattr(own, name))
                 for other, own in pairs
-                if _counts(other, name)
+                if counts(other, name)
             ]
             row[name] = asdict(interval(beyond))
         out.append(row)
     return out
 
 
-def _counts(one: Tried, name: str) -> bool:
+def counts(one: Tried, name: str) -> bool:
+    """Whether a ratio says something: one of the mouth does not where there was no gain to lose."""
     return name not in OF_THE_MOUTH or one.gain_unprotected >= LEAST_GAIN

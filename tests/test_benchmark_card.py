@@ -55,10 +55,12 @@ def test_ablations_show_what_a_setting_leaves_and_mark_sure_differences(card):
 
 
 def test_the_worst_tenth_is_bold_where_a_quarter_less_is_left_than_before(card):
-    now = row("strong~29", "none", 2.0, 0.0, 0.0) | {"psnr": 34.4, "ssim": 0.96}
-    now |= {"gain_size": {"p90": 0.075}, "window_ratio": {"p90": 0.31}}
-    before = now | {"gain_size": {"p90": 0.1}, "window_ratio": {"p90": 0.4}, "ssim": 0.95}
-    told = {"rows": [before | {"preset": "strong before"}, now, now | {"preset": "fast"}]}
-    assert card.worst(told).splitlines()[2:] == [
-        "| strong~29 | none | 2 | 0.100 | **0.075** | 0.400 | 0.310 | 34.4 | 34.4 | 0.950 | 0.960 |"
+    def found(before: float, now: float) -> dict:
+        return {"before": before, "now": now, "ratio": now / before, "low": 0.5, "high": 1.25}
+
+    told = {"preset": "strong~29", "purify": "none", "guidance": 2.0}
+    told |= {"gain_ratio": found(0.1, 0.075), "window_ratio": found(0.4, 0.32)}
+    assert card.tails({"tails": [told]}).splitlines()[2:] == [
+        "| strong~29 | none | 2 | 0.100 | 0.075 | **0.75** (0.50 to 1.25) "
+        "| 0.400 | 0.320 | 0.80 (0.50 to 1.25) |"
     ]

@@ -137,14 +137,19 @@ def test_rows_hold_medians_over_portraits(benchmark):
     assert row["psnr"] == 0.5
 
 
-def test_a_mouth_that_moves_against_the_speech_counts_by_how_far(benchmark):
+def test_the_worst_tenth_stands_beside_that_of_the_preset_before(benchmark):
+    lost = {"before": (0.4, 0.8, 0.5), "now": (0.0, -0.2, 0.9)}
     found = [
-        Tried(**asdict(figures("fast", name)) | {"gain_ratio": gain})
-        for name, gain in (("a", 0.0), ("b", -0.8))
+        replace(figures(preset, name), gain_ratio=gain, gain_unprotected=unprotected)
+        for preset, gains in (("strong before", lost["before"]), ("strong~29", lost["now"]))
+        for name, gain, unprotected in zip("abc", gains, (0.5, 0.5, 0.0), strict=True)
     ]
-    (row,) = rows(found)
-    assert row["gain_size"]["p90"] == pytest.approx(0.72)
-    assert row["gain_ratio"]["p90"] == pytest.approx(-0.08)
+    (row,) = benchmark.tails([*found, figures("fast", "a")])
+    assert (row["preset"], row["purify"], row["guidance"]) == ("strong~29", "none", 2.0)
+    assert row["gain_ratio"]["count"] == 2  # c did not speak unprotected
+    assert row["gain_ratio"]["before"] == pytest.approx(0.76)
+    assert row["gain_ratio"]["now"] == pytest.approx(0.18)  # against the speech counts too
+    assert row["window_ratio"]["ratio"] == 1
 
 
 def test_an_attack_may_make_shorter_clips(benchmark):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from silencer_core.scores.intervals import interval
+from silencer_core.scores.intervals import interval, tail
 
 
 def test_median_lies_within_its_interval():
@@ -41,3 +41,21 @@ def test_nothing_gives_nothing():
 def test_one_value_is_its_own_interval():
     found = interval([0.3])
     assert (found.median, found.low, found.high) == pytest.approx((0.3, 0.3, 0.3))
+
+
+def test_a_tail_that_is_halved_everywhere_is_halved_surely():
+    before = np.random.default_rng(0).uniform(0.1, 1, 20)
+    found = tail(before.tolist(), (before / 2).tolist())
+    assert (found.ratio, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
+    assert found.now == pytest.approx(np.percentile(before, 90) / 2)
+
+
+def test_a_tail_that_hangs_on_three_portraits_is_not_sure():
+    found = tail([0.1] * 17 + [0.9] * 3, [0.1] * 20)
+    assert found.ratio == pytest.approx(1 / 9)
+    assert found.high > 0.9
+
+
+def test_tails_need_the_same_portraits():
+    with pytest.raises(ValueError, match="shorter"):
+        tail([0.1, 0.2], [0.1])

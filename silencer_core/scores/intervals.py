@@ -1,4 +1,4 @@
-"""Medians with 95 % intervals over portraits."""
+"""Medians and worst tenths with 95 % intervals over portraits."""
 
 from __future__ import annotations
 
@@ -39,3 +39,29 @@ def interval(values: Sequence[float], seed: int = 0) -> Interval:
         float(np.percentile(finite, 90)),
         len(finite),
     )
+
+
+@dataclass(frozen=True)
+class Tail:
+    """90th percentiles before and now, and their ratio with its 95 % bootstrap interval."""
+
+    before: float
+    now: float
+    ratio: float
+    low: float
+    high: float
+    count: int
+
+
+def tail(before: Sequence[float], now: Sequence[float], seed: int = 0) -> Tail:
+    """Worst tenths of two methods on the same portraits, in the same order, drawn together.
+
+    Raises:
+        ValueError: not as many of one as of the other.
+    """
+    pairs = np.array(list(zip(before, now, strict=True)), dtype=np.float64)
+    drawn = np.random.default_rng(seed).integers(0, len(pairs), (RESAMPLES, len(pairs)))
+    tenths = np.percentile(pairs[drawn], 90, axis=1)
+    low, high = np.percentile(tenths[:, 1] / tenths[:, 0], (2.5, 97.5))
+    was, found = np.percentile(pairs, 90, axis=0).tolist()
+    return Tail(was, found, found / was, float(low), float(high), len(pairs))
