@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -10,11 +10,11 @@ from tiny import drawn_photo, mask_of_face
 
 from silencer_core.errors import SilencerError
 from silencer_core.objectives.objective import Step
-from silencer_core.optimise.budget import Budget, bounds_within, smoothness
+from silencer_core.optimise.budget import Budget, bounds_within, inside, smoothness
 from silencer_core.optimise.canvas import Canvas
 from silencer_core.optimise.descent import Descent
 from silencer_core.optimise.pgd import pgd
-from silencer_core.portrait import find_portrait
+from silencer_core.portrait import Window, find_portrait
 from silencer_core.scores.image import visibility
 from silencer_core.scores.mouth import mouth_of
 
@@ -88,6 +88,23 @@ def test_nothing_may_change_outside_the_face(scene):
     assert (high - low).max() > 20 / 255
 
 
+def test_the_change_fades_where_the_photo_goes_on_beyond_the_portrait(scene):
+    photo, portrait = scene
+    assert portrait.window.slices[0].start > 0
+    allowed = Budget(16 / 255, face_only=False, softness=0.2).allowed(photo, portrait)[0]
+    assert allowed[0].max() < 2 / 255
+    assert (allowed.diff(dim=0).abs() < 2 / 255).all()
+    assert allowed.max() == pytest.approx(16 / 255)
+    hard = Budget(16 / 255, face_only=False, softness=0.0).allowed(photo, portrait)
+    assert (hard == hard[0, 0, 0]).all()
+
+
+def test_the_change_reaches_the_photo_s_own_edge(scene):
+    height, width = scene[1].photo_size
+    whole = replace(scene[1], window=Window(0, 0, width, height))
+    assert (inside(whole, 8.0) == 1).all()
+
+
 def test_smooth_skin_gets_less(scene):
     plain, careful = (
         bounds(*scene, Budget(16 / 255, face_only=False, smooth_skin=s)) for s in (0.0, 0.8)
@@ -101,7 +118,8 @@ def test_smooth_skin_gets_less(scene):
 def test_the_mouth_gets_more(scene):
     photo, portrait = scene
     plain, focused = (
-        Budget(16 / 255, face_only=False, focus=f).allowed(photo, portrait) for f in (0.0, 0.7)
+        Budget(16 / 255, face_only=False, softness=0.0, focus=f).allowed(photo, portrait)
+        for f in (0.0, 0.7)
     )
     share = (focused / plain)[0]
     mouth, scale = mouth_of(portrait), portrait.window.height / portrait.size

@@ -25,7 +25,8 @@ class Budget:
 
     Attributes:
         linf: largest change of any value, of 0..1; 16/255 is the paper's.
-        face_only: nothing changes outside the face's mask, whose edge is soft.
+        face_only: nothing changes outside the face's mask, whose edge is soft; otherwise nothing
+            outside the portrait, which is soft where the photo goes on beyond it.
         softness: width of this edge, as a share of the face's height, 0..0.5.
         smooth_skin: 0..1, how much of the change is withheld where the photo is smooth, because
             it shows there most; 0 for the same bound everywhere.
@@ -76,11 +77,39 @@ class Budget:
         allowed = torch.full((1, *pixels.shape[1:]), self.linf)
         if self.face_only:
             allowed *= portrait.face_mask(self.softness)[:, rows, columns]
+        else:
+            allowed *= inside(portrait, self.softness * portrait.face_height)
         if self.smooth_skin:
             allowed *= 1 - self.smooth_skin * smoothness(pixels.cpu())
         if self.focus:
             allowed *= 1 - self.focus * (1 - near_mouth(portrait, self.reach))
         return allowed
+
+
+def inside(portrait: Portrait, fade: float) -> Tensor:
+    """1 in the portrait's window, down to 0 at those of its sides beyond which the photo goes on.
+
+    Args:
+        fade: over so many pixels of the photo.
+
+    Returns:
+        `[1, h, w]` float32 on the CPU.
+    """
+
+    fade = max(fade, 0.5)  # where the outermost pixel's middle lies: none at all
+
+    def ramp(part: slice, end: int) -> Tensor:
+        places = torch.arange(part.start, part.stop) + 0.5
+        near = torch.full_like(places, fade)
+        if part.start > 0:
+            near = torch.minimum(near, places - part.start)
+        if part.stop < end:
+            near = torch.minimum(near, part.stop - places)
+        return near / fade
+
+    rows, columns = portrait.window.slices
+    height, width = portrait.photo_size
+    return (ramp(rows, height)[:, None] * ramp(columns, width))[None]
 
 
 def bounds_within(pixels: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
