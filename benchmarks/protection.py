@@ -22,6 +22,7 @@ from silencer_core.bench_protect import (
     Protected,
     Trial,
     Tried,
+    cells,
     counts,
     duels,
     photos_with_a_face,
@@ -253,20 +254,16 @@ def tails(found: Iterable[Tried]) -> list[dict]:
 
     Of the gain it is the size that counts: below 0 the mouth moves against the speech.
     """
-    groups: dict[tuple, dict[str, Tried]] = {}
-    for one in found:
-        groups.setdefault((one.preset, one.purify, one.guidance), {})[one.portrait] = one
-    order, out = list(dict.fromkeys(preset for preset, _, _ in groups)), []
-    for key in sorted(groups, key=lambda key: order.index(key[0])):  # stable
-        (preset, purify, guidance), now = key, groups[key]
+    groups, out = cells(found), []
+    for (preset, purify, guidance), group in groups.items():
         name, _, _ = preset.partition("~")
-        before = groups.get((f"{name} before", purify, guidance), {})
+        before = {one.portrait: one for one in groups.get((f"{name} before", purify, guidance), ())}
         row = {"preset": preset, "purify": purify, "guidance": guidance}
         for figure in ("gain_ratio", "window_ratio"):
             both = [
-                (abs(getattr(before[portrait], figure)), abs(getattr(one, figure)))
-                for portrait, one in now.items()
-                if portrait in before and counts(one, figure)
+                (abs(getattr(before[one.portrait], figure)), abs(getattr(one, figure)))
+                for one in group
+                if one.portrait in before and counts(one, figure)
             ]
             if both:
                 row[figure] = asdict(tail(*zip(*both, strict=True)))

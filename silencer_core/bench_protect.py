@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -241,13 +241,8 @@ def rows(tried: Sequence[Tried]) -> list[dict]:
     Ratios of gain and response leave out portraits on which the unprotected attack failed (gain
     below `LEAST_GAIN`): there is nothing to divide by. Their `count` says how many are left.
     """
-    groups: dict[tuple, list[Tried]] = {}
-    for one in tried:
-        groups.setdefault((one.preset, one.purify, one.guidance), []).append(one)
-    order = list(dict.fromkeys(preset for preset, _, _ in groups))
     out = []
-    for key in sorted(groups, key=lambda key: order.index(key[0])):  # stable
-        group = groups[key]
+    for key, group in cells(tried).items():
         figures = {
             name: interval([getattr(one, name) for one in group if counts(one, name)])
             for name in (*RATIOS, "identity_drop_db", "psnr", "ssim", "seconds", "cpu_seconds")
@@ -260,6 +255,15 @@ def rows(tried: Sequence[Tried]) -> list[dict]:
         }
         out.append(row)
     return out
+
+
+def cells(tried: Iterable[Tried]) -> dict[tuple[str, str, float | None], list[Tried]]:
+    """Figures by preset, clean-up and guidance, the presets one after the other."""
+    groups: dict[tuple, list[Tried]] = {}
+    for one in tried:
+        groups.setdefault((one.preset, one.purify, one.guidance), []).append(one)
+    order = list(dict.fromkeys(preset for preset, _, _ in groups))
+    return dict(sorted(groups.items(), key=lambda item: order.index(item[0][0])))  # stable
 
 
 def duels(tried: Sequence[Tried], ours: str) -> list[dict]:

@@ -95,7 +95,6 @@ def inside(portrait: Portrait, fade: float) -> Tensor:
     Returns:
         `[1, h, w]` float32 on the CPU.
     """
-
     fade = max(fade, 0.5)  # where the outermost pixel's middle lies: none at all
 
     def ramp(part: slice, end: int) -> Tensor:
