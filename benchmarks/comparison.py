@@ -43,7 +43,6 @@ from silencer_core.presets import PRESETS
 from silencer_core.voices import held_out_voices
 
 RESULTS = Path(__file__).parent / "results"
-STORES = RESULTS / "comparison"
 LINF = 16 / 255
 EQUAL_LINF, LESS_VISIBLE = "strong", "balanced"
 OURS = {
@@ -53,16 +52,15 @@ OURS = {
 METHODS = (*OURS, *BASELINES)
 NOISE = "uniform noise"
 BUDGET = Budget(LINF, focus=0.75)
-GUIDANCES = (1.0, 2.0, 3.5, 5.0)
 FRAMES = 8
 
 
-def store_of(purify: str) -> Path:
+def store_of(purify: str, results: Path) -> Path:
     """Where the figures of a clean-up are kept."""
-    return STORES / (purify.replace(":", "").replace(",", "+") + ".jsonl")
+    return results / "comparison" / (purify.replace(":", "").replace(",", "+") + ".jsonl")
 
 
-def write_tables(found: list[Tried]) -> None:
+def write_tables(found: list[Tried], results: Path) -> None:
     """Medians of all methods and duels at equal L-inf; duels against our less visible one.
 
     Clean-ups that some methods or portraits are still missing after are left out.
@@ -71,7 +69,7 @@ def write_tables(found: list[Tried]) -> None:
     tables = {"comparison": {"rows": rows(found)} | duels_of(found, EQUAL_LINF, LESS_VISIBLE)}
     tables["less_visible"] = duels_of(found, LESS_VISIBLE, EQUAL_LINF)
     for name, table in tables.items():
-        write_table(RESULTS / f"{name}.json", table)
+        write_table(results / f"{name}.json", table)
 
 
 def finished(found: list[Tried]) -> list[Tried]:
@@ -104,12 +102,16 @@ class Bench:
         portraits: folder of photos, of which the first `count` with a face are taken.
         keep: folder for the protected photos.
         methods: by name.
+        guidances: of the attacker.
+        draws: attacks on each photo, see `Trial`.
     """
 
     portraits: Path
     keep: Path
     methods: tuple[str, ...]
     count: int
+    guidances: tuple[float, ...]
+    draws: int
 
     @cached_property
     def generator(self) -> Hallo:
@@ -134,9 +136,10 @@ class Bench:
             held_out_voices(),
             [method(name, OURS.get(name, BUDGET)) for name in self.methods],
             [],
-            GUIDANCES,
+            self.guidances,
             FRAMES,
             self.attacker,
+            draws=self.draws,
             folder=self.keep,
         )
 
@@ -177,22 +180,28 @@ def main(
         ";".join(PURIFIERS)
     ),
     methods: Annotated[str, typer.Option(help="Separated by semicolons.")] = (";".join(METHODS)),
+    guidance: Annotated[str, typer.Option(help="Separated by commas.")] = "1,2,3.5,5",
+    draws: Annotated[int, typer.Option(help="Attacks on each photo; see `Trial`.")] = 1,
     count: Annotated[int, typer.Option(help="Portraits, at most.")] = 20,
+    results: Annotated[Path, typer.Option(help="Folder for stores and tables.")] = RESULTS,
     workers: Annotated[int, typer.Option(help="Processes; on a GPU, one for each core.")] = 1,
 ) -> None:
     """Measure what the stores lack, protecting what is not kept yet, and write the tables."""
     names = tuple(name.strip() for name in methods.split(";"))
-    bench = Bench(portraits, keep, names, count)
+    guidances = tuple(float(value) for value in guidance.split(","))
+    bench = Bench(portraits, keep, names, count, guidances, draws)
     keep.mkdir(parents=True, exist_ok=True)
-    STORES.mkdir(exist_ok=True)
     with crew(bench, workers) as work:
         for clean_up in purify.split(";"):
-            known = stored(store_of(clean_up))
+            store = store_of(clean_up, results)
+            store.parent.mkdir(parents=True, exist_ok=True)
+            known = stored(store)
             keys = frozenset(map(key_of, known))
             jobs = [(number, clean_up, keys) for number in range(len(bench.photos))]
-            for done in added(store_of(clean_up), known, work(jobs)):
+            for done in added(store, known, work(jobs)):
                 print(f"{clean_up}: {done} of {len(jobs)} portraits", flush=True)
-            write_tables([one for known in PURIFIERS for one in stored(store_of(known))])
+            stores = [store_of(known, results) for known in PURIFIERS]
+            write_tables([one for store in stores for one in stored(store)], results)
 
 
 if __name__ == "__main__":

@@ -29,22 +29,21 @@ def found(comparison):
 
 
 def test_every_clean_up_has_a_store_of_its_own(comparison):
-    stores = [comparison.store_of(purify).name for purify in comparison.PURIFIERS]
+    of = comparison.store_of
+    stores = [of(purify, comparison.RESULTS).name for purify in comparison.PURIFIERS]
     assert len(set(stores)) == len(comparison.PURIFIERS)
     assert "jpeg75+resize0.5.jsonl" in stores
 
 
-def test_tables_list_ours_first_and_every_method_once(comparison, found, monkeypatch, tmp_path):
-    monkeypatch.setattr(comparison, "RESULTS", tmp_path)
-    comparison.write_tables(found)
+def test_tables_list_ours_first_and_every_method_once(comparison, found, tmp_path):
+    comparison.write_tables(found, tmp_path)
     rows = json.loads((tmp_path / "comparison.json").read_text())["rows"]
     assert [row["preset"] for row in rows] == list(comparison.METHODS)
 
 
-def test_an_unfinished_clean_up_is_not_in_the_tables(comparison, found, monkeypatch, tmp_path):
-    monkeypatch.setattr(comparison, "RESULTS", tmp_path)
+def test_an_unfinished_clean_up_is_not_in_the_tables(comparison, found, tmp_path):
     some = [replace(one, purify="blur:1") for one in found if one.preset != comparison.EQUAL_LINF]
-    comparison.write_tables(found + some)
+    comparison.write_tables(found + some, tmp_path)
     rows = json.loads((tmp_path / "comparison.json").read_text())["rows"]
     assert {row["purify"] for row in rows} == {"none"}
 
@@ -52,11 +51,8 @@ def test_an_unfinished_clean_up_is_not_in_the_tables(comparison, found, monkeypa
 @pytest.mark.parametrize(
     ("table", "ours", "beyond"), [("comparison", "strong", 0.6), ("less_visible", "balanced", 0.5)]
 )
-def test_each_of_ours_meets_all_others_and_noise(
-    comparison, found, monkeypatch, tmp_path, table, ours, beyond
-):
-    monkeypatch.setattr(comparison, "RESULTS", tmp_path)
-    comparison.write_tables(found)
+def test_each_of_ours_meets_all_others_and_noise(comparison, found, tmp_path, table, ours, beyond):
+    comparison.write_tables(found, tmp_path)
     duels = json.loads((tmp_path / f"{table}.json").read_text())["duels"]
     left = {row["preset"]: row["gain_ratio"]["median"] for row in duels}
     assert set(left) == {*comparison.METHODS[2:], comparison.NOISE}
