@@ -55,9 +55,9 @@ BUDGET = Budget(LINF, focus=0.75)
 FRAMES = 8
 
 
-def store_of(purify: str, results: Path) -> Path:
+def store_of(purify: str, stores: Path) -> Path:
     """Where the figures of a clean-up are kept."""
-    return results / "comparison" / (purify.replace(":", "").replace(",", "+") + ".jsonl")
+    return stores / (purify.replace(":", "").replace(",", "+") + ".jsonl")
 
 
 def write_tables(found: list[Tried], results: Path) -> None:
@@ -190,18 +190,19 @@ def main(
     names = tuple(name.strip() for name in methods.split(";"))
     guidances = tuple(float(value) for value in guidance.split(","))
     bench = Bench(portraits, keep, names, count, guidances, draws)
-    keep.mkdir(parents=True, exist_ok=True)
+    stores = results / "comparison"
+    for folder in (keep, stores):
+        folder.mkdir(parents=True, exist_ok=True)
     with crew(bench, workers) as work:
         for clean_up in purify.split(";"):
-            store = store_of(clean_up, results)
-            store.parent.mkdir(parents=True, exist_ok=True)
+            store = store_of(clean_up, stores)
             known = stored(store)
             keys = frozenset(map(key_of, known))
             jobs = [(number, clean_up, keys) for number in range(len(bench.photos))]
             for done in added(store, known, work(jobs)):
                 print(f"{clean_up}: {done} of {len(jobs)} portraits", flush=True)
-            stores = [store_of(known, results) for known in PURIFIERS]
-            write_tables([one for store in stores for one in stored(store)], results)
+            found = [one for purifier in PURIFIERS for one in stored(store_of(purifier, stores))]
+            write_tables(found, results)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 
@@ -29,8 +30,7 @@ def found(comparison):
 
 
 def test_every_clean_up_has_a_store_of_its_own(comparison):
-    of = comparison.store_of
-    stores = [of(purify, comparison.RESULTS).name for purify in comparison.PURIFIERS]
+    stores = [comparison.store_of(purify, Path()).name for purify in comparison.PURIFIERS]
     assert len(set(stores)) == len(comparison.PURIFIERS)
     assert "jpeg75+resize0.5.jsonl" in stores
 
