@@ -22,8 +22,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 demo: .venv/installed
 	$(BIN)/silencer demo --out out $(ARGS)
 
+# The files of tests side by side, on as many cores as there are.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 --dist=loadfile
 
 # Against a real ComfyUI (in .comfyui/, or COMFYUI_DIR and COMFYUI_PYTHON), with a browser.
 test-comfyui: .venv/ready
