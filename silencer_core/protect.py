@@ -155,7 +155,8 @@ def protect(
     with few_threads(generator):
         driving = [[one.drive(speech) for speech in speeches] for one, _ in surrogates]
         for number, portrait in enumerate(portraits):
-            canvas = Canvas.of(photo.pixels, portrait, chosen.budget, pixels)
+            others = [*portraits[:number], *portraits[number + 1 :]]
+            canvas = Canvas.of(photo.pixels, portrait, chosen.budget, pixels, others)
 
             def watch(state: Progress, after: Tensor, before: Tensor = canvas.pixels) -> None:
                 if progress is not None:

@@ -88,6 +88,19 @@ def test_nothing_may_change_outside_the_face(scene):
     assert (high - low).max() > 20 / 255
 
 
+def test_another_face_is_left_to_its_own_protection(scene):
+    photo, portrait = scene
+    other = find_portrait(photo, 64, face_mask=mask_of_face().roll(-40, dims=1), levels=2)
+    alone = Budget(16 / 255, face_only=False).allowed(photo, portrait)
+    beside = Budget(16 / 255, face_only=False).allowed(photo, portrait, [other])
+    own, theirs = (window(one.face_mask(0.1), portrait) for one in (portrait, other))
+    only_theirs = (theirs > 0.99) & (own < 0.01)
+    assert only_theirs.any()
+    assert beside[only_theirs].max() < 0.02 * 16 / 255
+    assert torch.equal(beside[own == 1], alone[own == 1])
+    assert torch.equal(beside[theirs == 0], alone[theirs == 0])
+
+
 def test_the_change_fades_where_the_photo_goes_on_beyond_the_portrait(scene):
     photo, portrait = scene
     assert portrait.window.slices[0].start > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -63,11 +64,13 @@ class Budget:
         psnr = self.psnr and self.psnr - 20 * math.log10(linf / self.linf)
         return replace(self, linf=linf, psnr=min(max(psnr, 0.0), MOST_PSNR))
 
-    def allowed(self, photo: Tensor, portrait: Portrait) -> Tensor:
+    def allowed(self, photo: Tensor, portrait: Portrait, others: Sequence[Portrait] = ()) -> Tensor:
         """The largest change of each pixel in the portrait's window.
 
         Args:
             photo: the untouched one, `[3, H, W]` in 0..1.
+            others: of the photo, each with a protection of its own: nothing changes in their
+                faces, but where the portrait's own is.
 
         Returns:
             `[1, h, w]` float32 in 0..1 on the CPU.
@@ -75,10 +78,14 @@ class Budget:
         rows, columns = portrait.window.slices
         pixels = photo[:, rows, columns].detach()
         allowed = torch.full((1, *pixels.shape[1:]), self.linf)
+        own = portrait.face_mask(self.softness)[:, rows, columns]
         if self.face_only:
-            allowed *= portrait.face_mask(self.softness)[:, rows, columns]
+            allowed *= own
         else:
             allowed *= inside(portrait, self.softness * portrait.face_height)
+        for other in others:
+            theirs = other.face_mask(self.softness)[:, rows, columns]
+            allowed *= torch.maximum(own, 1 - theirs)
         if self.smooth_skin:
             allowed *= 1 - self.smooth_skin * smoothness(pixels.cpu())
         if self.focus:

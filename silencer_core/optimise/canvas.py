@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -42,7 +43,12 @@ class Canvas:
 
     @classmethod
     def of(
-        cls, photo: Tensor, portrait: Portrait, budget: Budget, start: Tensor | None = None
+        cls,
+        photo: Tensor,
+        portrait: Portrait,
+        budget: Budget,
+        start: Tensor | None = None,
+        others: Sequence[Portrait] = (),
     ) -> Canvas:
         """The canvas for a portrait.
 
@@ -50,8 +56,9 @@ class Canvas:
             photo: the untouched one, `[3, H, W]` in 0..1.
             start: the photo as it is by now, where another face's protection has changed it. What
                 this changed stays possible, and does not count.
+            others: see `Budget.allowed`.
         """
-        allowed = budget.allowed(photo, portrait)
+        allowed = budget.allowed(photo, portrait, others)
         limit = FINENESS * portrait.size
         untouched = _cut(photo, portrait, limit)
         low, high = bounds_within(untouched, _shrunk(allowed, limit))
