@@ -78,14 +78,17 @@ class Budget:
         rows, columns = portrait.window.slices
         pixels = photo[:, rows, columns].detach()
         allowed = torch.full((1, *pixels.shape[1:]), self.linf)
-        own = portrait.face_mask(self.softness)[:, rows, columns]
+
+        def face(one: Portrait) -> Tensor:
+            return one.face_mask(self.softness)[:, rows, columns]
+
         if self.face_only:
-            allowed *= own
+            allowed *= face(portrait)
         else:
             allowed *= inside(portrait, self.softness * portrait.face_height)
-        for other in others:
-            theirs = other.face_mask(self.softness)[:, rows, columns]
-            allowed *= torch.maximum(own, 1 - theirs)
+            if others:
+                theirs = torch.stack([face(other) for other in others]).amax(0)
+                allowed *= torch.maximum(face(portrait), 1 - theirs)
         if self.smooth_skin:
             allowed *= 1 - self.smooth_skin * smoothness(pixels.cpu())
         if self.focus:
