@@ -304,6 +304,18 @@ def test_stops_when_asked(check, photo, protected):
         check(photo, protected, cancelled=lambda: True)
 
 
+def test_stops_between_two_clean_ups(check, photo, protected):
+    seen = []
+
+    def spy(picture, sequence):
+        seen.append(sequence)
+        return picture
+
+    with pytest.raises(Cancelled):
+        check(photo, protected, clean_up=spy, cancelled=lambda: len(seen) == 2)
+    assert len(seen) == 2
+
+
 def test_nothing_to_try_is_an_error(check, photo, protected):
     with pytest.raises(SilencerError, match="at least one"):
         check(photo, protected, purifiers=())

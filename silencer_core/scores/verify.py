@@ -10,7 +10,7 @@ from typing import Literal
 from torch import Tensor
 
 from silencer_core.audio import Speech
-from silencer_core.errors import SilencerError
+from silencer_core.errors import Cancelled, SilencerError
 from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.purifiers.sequence import draws_noise, parse, purify
 
@@ -67,7 +67,7 @@ def verify(
             for each. Scores are means over them.
         controls: also attack random noise of equal L-inf and of equal L2.
         progress: called with (what is done, runs done with a fraction, runs in all).
-        cancelled: asked before every step and frame.
+        cancelled: asked before every clean-up, step and frame.
         steps, frames: as for `attack`.
         meter: reads mouth openings; the built-in one by default.
         which: the face, as for `find_portrait`.
@@ -92,7 +92,6 @@ def verify(
     own = generator.config.guidance
     tried = list(dict.fromkeys(own if value is None else float(value) for value in guidances))
     show = progress or (lambda doing, done, total: None)
-    show("cleaning up and finding faces", 0, 1)
 
     photos = {UNPROTECTED: eight_bits(before), PROTECTED: eight_bits(after)}
     photos |= noise_controls(*photos.values()) if controls else {}
@@ -102,13 +101,17 @@ def verify(
     finder = Finder(generator.config, generator.faces(), which)
     untouched = cache(partial(finder.find, photos[UNPROTECTED]))
 
-    def purified(photo: Tensor, sequence: str, draw: int) -> Tensor:
+    def clean(photo: Tensor, sequence: str, draw: int) -> Tensor:
+        show("cleaning up and finding faces", 0, 1)
+        if cancelled and cancelled():
+            raise Cancelled("scoring cancelled")
+        if clean_up:
+            return clean_up(photo, sequence)
         return purify(photo, sequence, draw, generator, place=untouched())
 
     @cache
     def cleaned(sequence: str, draw: int) -> list[Target]:
-        clean = clean_up or partial(purified, draw=draw)
-        return list(finder.targets(photos, sequence, clean, untouched))
+        return list(finder.targets(photos, sequence, partial(clean, draw=draw), untouched))
 
     def met(sequence: str) -> list[tuple[Target, ...]]:
         """Every photo as each seed meets it."""
