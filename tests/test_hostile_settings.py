@@ -33,7 +33,11 @@ ODD = [
         (NullifyRollout, ("steps", "draws", "frames"), NO_WHOLES),
         (Budget, ("linf", "softness", "smooth_skin", "psnr"), NO_NUMBERS),
         (Budget, ("linf",), (0, 1.01, 255, 8)),
-        (Descent, ("rate", "last_rate", "momentum", "smoothing", "random_start"), NO_NUMBERS),
+        (
+            Descent,
+            ("rate", "last_rate", "momentum", "smoothing", "colour", "random_start"),
+            NO_NUMBERS,
+        ),
         (Descent, ("validate_every", "validation"), NO_WHOLES),
         (Descent, ("steps", "patience"), NO_COUNTS),
         (Descent, ("norm", "keep"), NO_WORDS),

@@ -248,6 +248,21 @@ def test_any_blur_of_gradients_fits_any_face(scene, smoothing):
     assert (best > pixels).any()
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_without_colour_a_change_is_of_brightness_alone(scene, norm):
+    canvas = Canvas.of(*scene, Budget(16 / 255, face_only=False))
+    wanted = canvas.pixels + torch.tensor([0.2, -0.1, 0.02])[:, None, None]
+
+    def spread(colour):
+        found, _ = pgd(canvas, Towards(wanted), Descent(steps=8, norm=norm, colour=colour))
+        change = ((found - canvas.pixels) * 255).round()
+        room = ((canvas.high - canvas.low) > 30 / 255).all(0)  # where no end of the range is near
+        return (change.amax(0) - change.amin(0))[room].float().mean().item()
+
+    assert spread(0.0) <= 1
+    assert spread(1.0) > 10
+
+
 def test_it_stops_when_nothing_improves(scene):
     pixels = window(*scene)
     canvas = Canvas.of(*scene, Budget(8 / 255))

@@ -36,6 +36,9 @@ class Descent:
         momentum: of gradients scaled to mean magnitude 1 (Dong et al. 2018, MI-FGSM).
         smoothing: standard deviation of the Gaussian that blurs gradients, as a share of the side
             that a generator sees (Dong et al. 2019, translation-invariant attacks); 0 leaves them.
+        colour: share of the gradients' colour that is followed; 0 changes all channels of a pixel
+            alike, so that a change is of brightness alone, which shows far less than one of
+            colour of the same PSNR.
         random_start: share of the budget that the start is drawn from.
         validate_every: steps between looks at the validation draws; the best of these is kept.
         patience: looks without an improvement of 1 % after which it stops; 0 never stops.
@@ -49,6 +52,7 @@ class Descent:
     last_rate: float = 0.1
     momentum: float = 0.9
     smoothing: float = 0.0
+    colour: float = 1.0
     random_start: float = 0.0
     validate_every: int = 10
     patience: int = 0
@@ -58,7 +62,7 @@ class Descent:
     def __post_init__(self) -> None:
         for name, low in (("steps", 0), ("validate_every", 1), ("patience", 0), ("validation", 1)):
             check_whole(f"descent: {name}", getattr(self, name), low, 1_000_000)
-        for name in ("rate", "last_rate", "momentum", "smoothing", "random_start"):
+        for name in ("rate", "last_rate", "momentum", "smoothing", "colour", "random_start"):
             check_number(f"descent: {name}", getattr(self, name), 0, 1)
         check_choice("descent: norm", self.norm, get_args(Norm))
         check_choice("descent: keep", self.keep, ("best", "last"))

@@ -25,9 +25,9 @@ def pgd(
 ) -> tuple[Tensor, Course]:
     """Change the pixels that the portrait shows so that the objective falls.
 
-    Each step follows the gradient, blurred and with momentum as the descent says, in the steepest
-    direction of the descent's norm, and goes back into the bounds (Madry et al. 2018). The best by
-    the fixed validation draws is returned, not the last.
+    Each step follows the gradient, blurred, paled and with momentum as the descent says, in the
+    steepest direction of the descent's norm, and goes back into the bounds (Madry et al. 2018).
+    The best by the fixed validation draws is returned, not the last.
 
     Args:
         canvas: where it starts, and the bounds.
@@ -47,6 +47,7 @@ def pgd(
     for step in search.steps():
         found = objective.step(pixels, objective.draw(search.random))
         gradient = _blurred(found.gradient, descent.smoothing * max(pixels.shape[1:]))
+        gradient = torch.lerp(gradient.mean(0, keepdim=True), gradient, descent.colour)
         gradient = gradient / gradient.abs().mean().clamp(min=1e-12)
         velocity = descent.momentum * velocity + gradient
         rate = descent.rate * descent.share_of_rate(step)
