@@ -137,7 +137,7 @@ class Trial:
             self.attacker or self.generator,
             photo.pixels,
             protected[first],
-            [self.voices[(2 * number + k) % len(self.voices)] for k in (0, 1)],
+            self.said(number),
             self.purifiers,
             self.guidances,
             [ATTACK_SEED + 1000 * draw + number for draw in range(self.draws)],
@@ -153,10 +153,19 @@ class Trial:
                 tried.append(_tried(name, preset, report, attacked[preset], control, done[preset]))
         return tried
 
+    def said(self, number: int) -> list[Speech]:
+        """What attacks on a portrait say: another two of the voices each."""
+        return [self.voices[(2 * number + k) % len(self.voices)] for k in (0, 1)]
+
+    def heard(self, _number: int) -> Sequence[Speech] | None:
+        """What protections of a portrait hear; None for the package's own voices."""
+        return None
+
     def protected(self, number: int, name: str, photo: Photo, chosen: Preset) -> Protected:
         """One portrait by one preset; its number is the seed."""
         began = process_time()
-        found = protect(photo, self.generator, None, chosen, also=self.also, seed=number)
+        heard = self.heard(number)
+        found = protect(photo, self.generator, heard, chosen, also=self.also, seed=number)
         face = found.report.faces[0]
         return Protected(
             found.photo.pixels,

@@ -1,0 +1,79 @@
+"""How little a change can leave as saved: python benchmarks/floor.py --help
+
+A protection that knows what none can: the very recordings that the attacker will play, the length
+of his clips and his guidances. It sees no clean-ups, may change all that the generator sees, keeps
+the preset's PSNR and takes its time. What it leaves is out of reach for any that knows less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from protection import tabulate, with_clips
+
+from silencer_core.audio import Speech
+from silencer_core.bench_protect import Trial, Tried, photos_with_a_face
+from silencer_core.generators import load_generator
+from silencer_core.objectives.rollout import NullifyRollout
+from silencer_core.photo import Photo
+from silencer_core.presets import PRESETS, Preset, with_steps
+from silencer_core.voices import held_out_voices
+
+
+def knowing(chosen: Preset, guidances: Sequence[float], frames: int, steps: int) -> Preset:
+    """A preset's bound on the whole change, spent by one who knows the attack."""
+    return replace(
+        with_steps(chosen, steps),
+        name=f"{chosen.name}, all-knowing",
+        objective=NullifyRollout(guidance=tuple(guidances), frames=frames, lip=0.0),
+        budget=replace(chosen.budget, face_only=False, focus=0.0),
+    )
+
+
+@dataclass(frozen=True)
+class KnowingTrial(Trial):
+    """A trial of some portraits, each protected against what the attack on it will say.
+
+    Attributes:
+        only: names of these portraits; the others are passed over.
+    """
+
+    only: frozenset[str] = frozenset()
+
+    def __call__(self, number: int, name: str, photo: Photo) -> list[Tried]:
+        """One portrait with every preset; nothing of one that is passed over."""
+        return super().__call__(number, name, photo) if name in self.only else []
+
+    def heard(self, number: int) -> list[Speech]:
+        """What the attack says."""
+        return self.said(number)
+
+
+def main(
+    portraits: Annotated[Path, typer.Option(help="Folder of photos of faces.")],
+    only: Annotated[str, typer.Option(help="Names of those to measure, separated by commas.")],
+    store: Annotated[Path, typer.Option(help="The .jsonl to add figures to.")],
+    table: Annotated[Path, typer.Option(help="The .json for medians and intervals.")],
+    presets: Annotated[str, typer.Option(help="Separated by semicolons.")] = "strong;balanced",
+    guidance: Annotated[str, typer.Option(help="Separated by commas.")] = "1,2",
+    steps: Annotated[int, typer.Option(help="Of each protection.")] = 100,
+    count: Annotated[int, typer.Option(help="Portraits, at most, with those passed over.")] = 20,
+    frames: Annotated[int, typer.Option(help="Video frames per attack.")] = 16,
+    workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
+) -> None:
+    """Protect portraits knowing the attack, and attack them as they were saved."""
+    generator = with_clips(load_generator(), frames)
+    guidances = [float(value) for value in guidance.split(",")]
+    chosen = [knowing(PRESETS[name], guidances, frames, steps) for name in presets.split(";")]
+    settings = (generator, held_out_voices(), chosen, ["none"], guidances, frames)
+    trial = KnowingTrial(*settings, only=frozenset(only.split(",")))
+    photos = list(photos_with_a_face(portraits, count, generator))
+    tabulate(trial, photos, store, table, workers)
+
+
+if __name__ == "__main__":
+    typer.run(main)
