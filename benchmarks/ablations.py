@@ -111,6 +111,8 @@ VARIANTS: dict[str, Preset] = {
     "both": instead(Combined(((1.0, LOSS), (1.0, NullifyRollout())))),
     "no momentum": descent(momentum=0.0),
     "gradients blurred by 1/50 of the side": descent(smoothing=0.02),
+    "a third of the gradients' colour": descent(colour=0.33),
+    "brightness alone": descent(colour=0.0),
     "random start": descent(random_start=1.0),
     "rate 1/255": descent(rate=1 / 255),
     "rate 4/255": descent(rate=4 / 255),

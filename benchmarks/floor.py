@@ -1,37 +1,53 @@
-"""How little a change can leave as saved: python benchmarks/floor.py --help
+"""How little a change can leave: python benchmarks/floor.py --help
 
 A protection that knows what none can: the very recordings that the attacker will play, the length
-of his clips and his guidances. It sees no clean-ups, may change all that the generator sees, keeps
-the preset's PSNR and takes its time. What it leaves is out of reach for any that knows less.
+of his clips, his guidances, and whether he will diffuse the photo first. It may change all that
+the generator sees, keeps the preset's PSNR and takes its time. What it leaves, one that knows less
+and has no more to spend cannot be asked to take away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from protection import tabulate, with_clips
+from protection import compiled, tabulate, with_clips
 
 from silencer_core.audio import Speech
 from silencer_core.bench_protect import Trial, Tried, photos_with_a_face
 from silencer_core.generators import load_generator
+from silencer_core.objectives.anti_purify import AntiPurify
 from silencer_core.objectives.rollout import NullifyRollout
+from silencer_core.optimise.budget import Budget
+from silencer_core.optimise.descent import Descent
 from silencer_core.photo import Photo
-from silencer_core.presets import PRESETS, Preset, with_steps
+from silencer_core.presets import PRESETS, Preset
+from silencer_core.purifiers.sequence import NONE
 from silencer_core.voices import held_out_voices
 
+_RATE = 0.4  # of the first steps, as a share of the whole change
 
-def knowing(chosen: Preset, guidances: Sequence[float], frames: int, steps: int) -> Preset:
-    """A preset's bound on the whole change, spent by one who knows the attack."""
-    return replace(
-        with_steps(chosen, steps),
-        name=f"{chosen.name}, all-knowing",
-        objective=NullifyRollout(guidance=tuple(guidances), frames=frames, lip=0.0),
-        budget=replace(chosen.budget, face_only=False, focus=0.0),
-    )
+
+def knowing(
+    chosen: Preset, purify: str, guidances: Sequence[float], frames: int, steps: int
+) -> Preset:
+    """A preset's PSNR, spent by one who knows the attack.
+
+    Args:
+        purify: "none", or the diffusion purifier (`diffpure:0.15`), whose gradient it takes.
+    """
+    objective = NullifyRollout(guidance=tuple(guidances), frames=frames, lip=0.0)
+    if purify != NONE:
+        time = float(purify.removeprefix("diffpure:"))
+        objective = AntiPurify(
+            objective, share=0.0, diffusion=1.0, diffusion_time=time, gradient="through"
+        )
+    budget = Budget(1.0, face_only=False, psnr=chosen.budget.psnr)
+    descent = Descent(steps, norm="l2", rate=_RATE * budget.rms)
+    return Preset(f"{chosen.name}, all-knowing", objective, budget, descent)
 
 
 @dataclass(frozen=True)
@@ -58,19 +74,33 @@ def main(
     only: Annotated[str, typer.Option(help="Names of those to measure, separated by commas.")],
     store: Annotated[Path, typer.Option(help="The .jsonl to add figures to.")],
     table: Annotated[Path, typer.Option(help="The .json for medians and intervals.")],
-    presets: Annotated[str, typer.Option(help="Separated by semicolons.")] = "strong;balanced",
+    presets: Annotated[str, typer.Option(help="Separated by semicolons.")] = "strong",
+    purify: Annotated[str, typer.Option(help="none, or the diffusion purifier.")] = NONE,
     guidance: Annotated[str, typer.Option(help="Separated by commas.")] = "1,2",
     steps: Annotated[int, typer.Option(help="Of each protection.")] = 100,
     count: Annotated[int, typer.Option(help="Portraits, at most, with those passed over.")] = 20,
     frames: Annotated[int, typer.Option(help="Video frames per attack.")] = 16,
+    draws: Annotated[int, typer.Option(help="Attacks on each photo; see `Trial`.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
+    fast: Annotated[bool, typer.Option("--compile", help="Compile the attacker first.")] = False,
 ) -> None:
-    """Protect portraits knowing the attack, and attack them as they were saved."""
-    generator = with_clips(load_generator(), frames)
+    """Protect portraits knowing the attack, and attack them so."""
+    generator = load_generator()
     guidances = [float(value) for value in guidance.split(",")]
-    chosen = [knowing(PRESETS[name], guidances, frames, steps) for name in presets.split(";")]
-    settings = (generator, held_out_voices(), chosen, ["none"], guidances, frames)
-    trial = KnowingTrial(*settings, only=frozenset(only.split(",")))
+    chosen = [
+        knowing(PRESETS[name], purify, guidances, frames, steps) for name in presets.split(";")
+    ]
+    trial = KnowingTrial(
+        generator,
+        held_out_voices(),
+        chosen,
+        [purify],
+        guidances,
+        frames,
+        with_clips(compiled(generator) if fast else generator, frames),
+        draws=draws,
+        only=frozenset(only.split(",")),
+    )
     photos = list(photos_with_a_face(portraits, count, generator))
     tabulate(trial, photos, store, table, workers)
 
