@@ -140,7 +140,7 @@ class Trial:
             self.said(number),
             self.purifiers,
             self.guidances,
-            [ATTACK_SEED + 1000 * draw + number for draw in range(self.draws)],
+            self.seeds(number),
             controls=False,
             frames=self.frames,
             others=noises | {other: protected[other] for other in others},
@@ -156,6 +156,10 @@ class Trial:
     def said(self, number: int) -> list[Speech]:
         """What attacks on a portrait say: another two of the voices each."""
         return [self.voices[(2 * number + k) % len(self.voices)] for k in (0, 1)]
+
+    def seeds(self, number: int) -> list[int]:
+        """Of the attacks on a portrait."""
+        return [ATTACK_SEED + 1000 * draw + number for draw in range(self.draws)]
 
     def heard(self, _number: int) -> Sequence[Speech] | None:
         """What protections of a portrait hear; None for the package's own voices."""
