@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from silencer_core.errors import SilencerError
@@ -27,7 +28,7 @@ def test_identical_photos_do_not_differ(photo):
     found = visibility(photo, photo.clone())
     assert found.psnr == math.inf
     assert found.ssim == found.ms_ssim == pytest.approx(1)
-    assert found.linf == found.l2 == 0
+    assert found.linf == found.l2 == found.delta_e == 0
 
 
 def test_agrees_with_scikit_image(photo, noisy):
@@ -36,6 +37,16 @@ def test_agrees_with_scikit_image(photo, noisy):
     assert found.psnr == pytest.approx(peak_signal_noise_ratio(*pair, data_range=1), abs=1e-4)
     expected = structural_similarity(*pair, channel_axis=0, data_range=1)
     assert found.ssim == pytest.approx(expected, abs=1e-5)
+    colours = deltaE_ciede2000(*(rgb2lab(one, channel_axis=0) for one in pair), channel_axis=0)
+    assert found.delta_e == pytest.approx(colours.mean(), rel=1e-5)
+
+
+def test_a_tint_shows_more_than_a_shade_of_equal_psnr(photo):
+    grey = photo.mean(0, keepdim=True).expand(3, -1, -1) * 0.8 + 0.1
+    shade = visibility(grey, grey + 0.03)
+    tint = visibility(grey, grey + 0.03 * torch.tensor([1.0, -1.0, 1.0])[:, None, None])
+    assert tint.psnr == pytest.approx(shade.psnr, abs=0.01)
+    assert tint.delta_e > 2 * shade.delta_e
 
 
 def test_lengths_have_the_units_they_say(photo):
@@ -59,6 +70,7 @@ def test_a_local_change_counts_as_in_the_whole_photo():
     whole = visibility(before, after)
     assert local.ssim == pytest.approx(whole.ssim, abs=1e-6)
     assert local.ms_ssim == pytest.approx(whole.ms_ssim, abs=1e-6)
+    assert local.delta_e == pytest.approx(whole.delta_e, rel=1e-5)
     pair = before.numpy(), after.numpy()
     expected = structural_similarity(*pair, channel_axis=0, data_range=1)
     assert local.ssim == pytest.approx(expected, abs=1e-5)
@@ -88,7 +100,7 @@ def test_mask_confines_the_comparison(photo, noisy):
     outside = torch.where(mask > 0, photo, noisy)
     found = visibility(photo, outside, mask)
     assert found.psnr == math.inf
-    assert found.linf == 0
+    assert found.linf == found.delta_e == 0
     inside = visibility(photo, torch.where(mask > 0, noisy, photo), mask)
     assert inside.psnr == pytest.approx(visibility(photo, noisy).psnr, abs=0.5)
 

@@ -11,7 +11,7 @@ from silencer_core.scores.image import Visibility
 from silencer_core.scores.report import METRICS, Attacked, Report, Scores, verdict
 
 OPEN = Scores(0.8, 0.3, 0.2, 0.1, 0.05, 0.01, 0.001, 0.9, 0.2, 24.0)
-SEEN = Visibility(35.0, 0.95, 0.98, 10.0, 3.0)
+SEEN = Visibility(35.0, 0.95, 0.98, 10.0, 3.0, 1.0)
 
 
 def attacked(photo: str, **changes) -> Attacked:

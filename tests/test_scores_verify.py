@@ -333,7 +333,7 @@ def test_heat_map_shows_what_holds_and_what_does_not():
         Report(sequence, 1.0, attacked("unprotected", 1.0), attacked("protected", gain))
         for sequence, gain in (("none", 0.0), ("blur:1", 1.0))
     )
-    seen = Visibility(30.0, 0.9, 0.9, 4.0, 1.0)
+    seen = Visibility(30.0, 0.9, 0.9, 4.0, 1.0, 1.0)
     picture = np.asarray(heat_map(Grid(reports, 1.0, seen, seen)))
     held, free = ((picture == colour).all(-1) for colour in ((58, 124, 165), (208, 98, 54)))
     assert held.sum() > 2000

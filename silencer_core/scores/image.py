@@ -21,6 +21,7 @@ MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _KERNEL = 11  # side of the Gaussian window of MS-SSIM, pixels
 _SIGMA = 1.5
 _SSIM_WINDOW = 7  # side of scikit-image's uniform window, pixels
+_STRIP = 128  # rows whose colours are compared at once
 _LUMINANCE, _CONTRAST = 0.01**2, 0.03**2  # Wang's constants for data in 0..1
 
 _GRID = 2 ** (len(MS_SSIM_WEIGHTS) - 1)  # the coarsest scale's pixel
@@ -37,6 +38,8 @@ class Visibility:
         ms_ssim: the same over several scales, 0..1; higher = less visible.
         linf: the largest change of a value, in units of 1/255; lower = less visible.
         l2: root of the sum of squared changes, values in 0..1; lower = less visible.
+        delta_e: mean CIEDE2000 colour difference; lower = less visible. A tint that PSNR and SSIM
+            hardly count shows in it.
         lpips: learned perceptual distance; lower = less visible. None where its package or its
             weights are not installed.
     """
@@ -46,6 +49,7 @@ class Visibility:
     ms_ssim: float
     linf: float
     l2: float
+    delta_e: float
     lpips: float | None = None
 
 
@@ -93,6 +97,7 @@ def visibility(before: Tensor, after: Tensor, mask: Tensor | None = None) -> Vis
         ms_ssim=_ms_ssim(part, weight),
         linf=255 * float(change.abs().max()),
         l2=math.sqrt(float(change.square().sum(dtype=torch.float64))),
+        delta_e=_colour_difference(part) / total,
         lpips=lpips_distance(before, after),
     )
 
@@ -133,6 +138,19 @@ def _changed(before: Tensor, after: Tensor, weight: Tensor) -> _Part:
 
 def _decibels(mean_square: float) -> float:
     return math.inf if mean_square == 0 else -10 * math.log10(mean_square)
+
+
+def _colour_difference(part: _Part) -> float:
+    """Weighted sum of CIEDE2000 (Sharma et al. 2005), sRGB in daylight; a strip at a time."""
+    from skimage.color import deltaE_ciede2000, rgb2lab
+
+    total = 0.0
+    for top in range(0, part.before.shape[1], _STRIP):
+        strip = (slice(None), slice(top, top + _STRIP))
+        one, other = (rgb2lab(x[strip].numpy(), channel_axis=0) for x in part[:2])
+        differs = deltaE_ciede2000(one, other, channel_axis=0)
+        total += float((differs * part.mask[strip][0].numpy()).sum(dtype=np.float64))
+    return total
 
 
 def _ssim(part: _Part, weight: Tensor) -> float:

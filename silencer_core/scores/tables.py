@@ -59,19 +59,21 @@ def score_table(report: Report) -> Table:
 
 def visibility_table(seen: Mapping[str, Visibility]) -> Table:
     """How visible changes are, one row each."""
-    table = _table("over", "PSNR", "SSIM", "MS-SSIM", "LPIPS", "L-inf", "L2")
+    table = _table("over", "PSNR", "SSIM", "MS-SSIM", "colour", "LPIPS", "L-inf", "L2")
     for name, one in seen.items():
         table.add_row(
             name,
             f"{one.psnr:.1f} dB",
             f"{one.ssim:.3f}",
             f"{one.ms_ssim:.3f}",
+            f"{one.delta_e:.2f}",
             "–" if one.lpips is None else f"{one.lpips:.3f}",
             f"{one.linf:.0f}/255",
             f"{one.l2:.2f}",
         )
     table.caption = (
-        "PSNR, SSIM, MS-SSIM: higher = less visible; others: lower = less visible; –: not installed"
+        "PSNR, SSIM, MS-SSIM: higher = less visible; others: lower = less visible; colour: mean "
+        "CIEDE2000; –: not installed"
     )
     return table
 
