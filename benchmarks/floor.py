@@ -1,9 +1,9 @@
-"""How little a change can leave: python benchmarks/floor.py --help
+"""How little a change can leave as saved: python benchmarks/floor.py --help
 
 A protection that knows what none can: the very recordings that the attacker will play, the length
-of his clips, his guidances, and whether he will diffuse the photo first. It may change all that
-the generator sees, keeps the preset's PSNR and takes its time. What it leaves, one that knows less
-and has no more to spend cannot be asked to take away.
+of his clips, his guidances, and that he cleans nothing. It may change all that the generator sees,
+keeps the preset's PSNR and takes its time. What it leaves, one that knows less and has no more to
+spend cannot be asked to take away.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from protection import compiled, tabulate, with_clips
 from silencer_core.audio import Speech
 from silencer_core.bench_protect import Trial, Tried, photos_with_a_face
 from silencer_core.generators import load_generator
-from silencer_core.objectives.anti_purify import AntiPurify
 from silencer_core.objectives.rollout import NullifyRollout
 from silencer_core.optimise.budget import Budget
 from silencer_core.optimise.descent import Descent
@@ -31,20 +30,9 @@ from silencer_core.voices import held_out_voices
 _RATE = 0.4  # of the first steps, as a share of the whole change
 
 
-def knowing(
-    chosen: Preset, purify: str, guidances: Sequence[float], frames: int, steps: int
-) -> Preset:
-    """A preset's PSNR, spent by one who knows the attack.
-
-    Args:
-        purify: "none", or the diffusion purifier (`diffpure:0.15`), whose gradient it takes.
-    """
+def knowing(chosen: Preset, guidances: Sequence[float], frames: int, steps: int) -> Preset:
+    """A preset's PSNR, spent by one who knows the attack."""
     objective = NullifyRollout(guidance=tuple(guidances), frames=frames, lip=0.0)
-    if purify != NONE:
-        time = float(purify.removeprefix("diffpure:"))
-        objective = AntiPurify(
-            objective, share=0.0, diffusion=1.0, diffusion_time=time, gradient="through"
-        )
     budget = Budget(1.0, face_only=False, psnr=chosen.budget.psnr)
     descent = Descent(steps, norm="l2", rate=_RATE * budget.rms)
     return Preset(f"{chosen.name}, all-knowing", objective, budget, descent)
@@ -75,30 +63,25 @@ def main(
     store: Annotated[Path, typer.Option(help="The .jsonl to add figures to.")],
     table: Annotated[Path, typer.Option(help="The .json for medians and intervals.")],
     presets: Annotated[str, typer.Option(help="Separated by semicolons.")] = "strong",
-    purify: Annotated[str, typer.Option(help="none, or the diffusion purifier.")] = NONE,
     guidance: Annotated[str, typer.Option(help="Separated by commas.")] = "1,2",
     steps: Annotated[int, typer.Option(help="Of each protection.")] = 100,
     count: Annotated[int, typer.Option(help="Portraits, at most, with those passed over.")] = 20,
     frames: Annotated[int, typer.Option(help="Video frames per attack.")] = 16,
-    draws: Annotated[int, typer.Option(help="Attacks on each photo; see `Trial`.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
     fast: Annotated[bool, typer.Option("--compile", help="Compile the attacker first.")] = False,
 ) -> None:
-    """Protect portraits knowing the attack, and attack them so."""
+    """Protect portraits knowing the attack, and attack them as saved."""
     generator = load_generator()
     guidances = [float(value) for value in guidance.split(",")]
-    chosen = [
-        knowing(PRESETS[name], purify, guidances, frames, steps) for name in presets.split(";")
-    ]
+    chosen = [knowing(PRESETS[name], guidances, frames, steps) for name in presets.split(";")]
     trial = KnowingTrial(
         generator,
         held_out_voices(),
         chosen,
-        [purify],
+        [NONE],
         guidances,
         frames,
         with_clips(compiled(generator) if fast else generator, frames),
-        draws=draws,
         only=frozenset(only.split(",")),
     )
     photos = list(photos_with_a_face(portraits, count, generator))

@@ -17,23 +17,17 @@ def floor(benchmark_script):
 
 @pytest.fixture
 def trial(floor):
-    presets = [floor.knowing(PRESETS["strong"], "none", [1.0, 2.0], frames=4, steps=1)]
+    presets = [floor.knowing(PRESETS["strong"], [1.0, 2.0], frames=4, steps=1)]
     settings = (tiny_generator(), held_out_voices()[:6], presets, ["none"], [1.0, 2.0], 4)
     return floor.KnowingTrial(*settings, only=frozenset(["b.png"]))
 
 
 def test_it_spends_the_presets_psnr_anywhere(floor):
-    found = floor.knowing(PRESETS["strong"], "none", [1.0, 2.0], frames=16, steps=100)
+    found = floor.knowing(PRESETS["strong"], [1.0, 2.0], frames=16, steps=100)
     assert found.budget.psnr == PRESETS["strong"].budget.psnr
     assert (found.budget.linf, found.budget.face_only, found.budget.focus) == (1, False, 0)
     assert (found.objective.guidance, found.objective.frames) == ((1.0, 2.0), 16)
     assert found.descent.steps == 100
-
-
-def test_it_takes_the_purifiers_gradient_where_there_is_one(floor):
-    found = floor.knowing(PRESETS["strong"], "diffpure:0.15", [2.0], frames=8, steps=60)
-    assert (found.objective.diffusion, found.objective.diffusion_time) == (1.0, 0.15)
-    assert found.objective.gradient == "through"
 
 
 def test_it_hears_what_the_attack_says(trial):
