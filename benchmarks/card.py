@@ -59,7 +59,7 @@ def protections(rows: list[dict]) -> str:
         lines.append(
             f"| {row['preset']} | {row['purify']} | {row['guidance']:g} "
             f"| {_portraits(row)} | {_span(gain)} "
-            f"| {gain['p90']:.2f} | {_span(window)} | {window['p90']:.2f} | {_span(noise)} "
+            f"| {_p90(gain)} | {_span(window)} | {_p90(window)} | {_span(noise)} "
             f"| {row['identity_drop_db']:.2f} | {row['psnr']:.1f} | {row['ssim']:.3f} "
             f"| {row['cpu_seconds']:.3g} |"
         )
@@ -200,7 +200,12 @@ def batches(figures: dict) -> str:
 
 
 def _span(figure: dict) -> str:
-    return f"{figure['median']:.3f} ({_range(figure)})"
+    """Median and interval; – where there was nothing to tell."""
+    return f"{figure['median']:.3f} ({_range(figure)})" if figure["count"] else "–"
+
+
+def _p90(figure: dict) -> str:
+    return f"{figure['p90']:.2f}" if figure["count"] else "–"
 
 
 def _range(figure: dict, decimals: int = 3) -> str:

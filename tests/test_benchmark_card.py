@@ -18,6 +18,17 @@ def row(preset: str, purify: str, guidance: float, gain: float, window: float) -
     return told | {"gain_ratio": figure(gain), "window_ratio": figure(window)}
 
 
+def test_a_figure_of_no_portrait_is_a_dash(card):
+    told = {"median": 0.3, "low": 0.2, "high": 0.4, "p90": 0.35, "count": 3}
+    nothing = dict.fromkeys(told) | {"count": 0}
+    seen = {"identity_drop_db": 0.8, "psnr": 34.4, "ssim": 0.94, "cpu_seconds": 494}
+    one = {"preset": "knowing", "purify": "none", "guidance": 1.0, "portraits": 3} | seen
+    one |= {"gain_ratio": nothing, "window_ratio": told, "noise_gain_ratio": nothing}
+    *_, line = card.protections([one]).splitlines()
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[3:9] == ["3 (0)", "–", "–", "0.300 (0.200 to 0.400)", "0.35", "–"]
+
+
 def test_a_grid_has_methods_down_and_clean_ups_across(card):
     rows = [
         row("ours", "none", 2.0, 0.01, 0.13),
