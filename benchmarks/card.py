@@ -5,7 +5,8 @@ Tables stand between `<!-- figures: FILE -->` and `<!-- end -->`; FILE holds the
 what as many photos cost on so many cores, `<!-- batch: FILE -->` what benchmarks/batch.py wrote,
 `<!-- grid: FILE GUIDANCE -->` every method against every clean-up, `<!-- duels: FILE -->` every
 method against ours, `<!-- ablations: FILE -->` every changed setting, `<!-- tails: FILE -->` the
-worst tenth of portraits beside that of "NAME before". `--check` only says whether they match.
+worst tenth of portraits beside that of "NAME before", `<!-- silence: FILE -->` what
+benchmarks/silence.py wrote. `--check` only says whether they match.
 """
 
 from __future__ import annotations
@@ -183,6 +184,21 @@ def tails(figures: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def silence(figures: dict) -> str:
+    """What a mouth that hears nothing scores."""
+    lines = [
+        "| clean-up | guidance | portraits | gain of silence / of speech | 90th percentile |",
+        "|---|---|---|---|---|",
+    ]
+    for row in figures["rows"]:
+        gain = row["gain_ratio"]
+        lines.append(
+            f"| {row['purify']} | {row['guidance']:g} | {_portraits(row)} | {_span(gain)} "
+            f"| {_p90(gain)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def _beyond(paired: dict | None) -> str:
     """The paired difference, bold where its interval does not hold 0; none for ours itself."""
     if paired is None:
@@ -235,6 +251,7 @@ TABLES = {
     "duels": duels,
     "ablations": ablations,
     "tails": tails,
+    "silence": silence,
 }
 TABLE = re.compile(
     rf"(<!-- ({'|'.join(TABLES)}): (\S+)((?: [\d.]+)*) -->\n).*?(<!-- end -->)", re.DOTALL

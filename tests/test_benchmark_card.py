@@ -29,6 +29,13 @@ def test_a_figure_of_no_portrait_is_a_dash(card):
     assert cells[3:9] == ["3 (0)", "–", "–", "0.300 (0.200 to 0.400)", "0.35", "–"]
 
 
+def test_silence_is_shown_beside_how_many_spoke(card):
+    gain = {"median": 0.02, "low": 0.01, "high": 0.03, "p90": 0.07, "count": 16}
+    row = {"purify": "none", "guidance": 1.0, "portraits": 20, "gain_ratio": gain}
+    *_, line = card.silence({"rows": [row]}).splitlines()
+    assert line == "| none | 1 | 20 (16) | 0.020 (0.010 to 0.030) | 0.07 |"
+
+
 def test_a_grid_has_methods_down_and_clean_ups_across(card):
     rows = [
         row("ours", "none", 2.0, 0.01, 0.13),
