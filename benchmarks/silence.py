@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from silencer_core.scores.intervals import interval
 from silencer_core.scores.motion import gain
 from silencer_core.scores.mouth import built_in_meter, read_openings
 from silencer_core.scores.targets import Finder, Target
+from silencer_core.scores.verify import UNPROTECTED
 from silencer_core.voices import held_out_voices
 
 
@@ -44,11 +46,8 @@ def targets(generator: Hallo, photo: Tensor, sequence: str, draws: int) -> list[
     untouched = finder.find(photo)
     found = []
     for draw in range(draws):
-
-        def clean(pixels: Tensor, sequence: str, draw: int = draw) -> Tensor:
-            return purify(pixels, sequence, draw, generator, place=untouched)
-
-        found += finder.targets({"unprotected": photo}, sequence, clean, lambda: untouched)
+        clean = partial(purify, seed=draw, generator=generator, place=untouched)
+        found += finder.targets({UNPROTECTED: photo}, sequence, clean, lambda: untouched)
     return found
 
 
@@ -99,8 +98,8 @@ def main(
     found: list[Heard] = []
     for number, (_, photo) in enumerate(photos_with_a_face(portraits, count, generator)):
         met = targets(attacks, photo.pixels, purify, draws)
+        said, seeds = trial.said(number), trial.seeds(number)
         for strength in map(float, guidance.split(",")):
-            said, seeds = trial.said(number), trial.seeds(number)
             found.append(heard(attacks, met, said, seeds, strength, frames))
         print(f"{number + 1} portraits", flush=True)
     write_table(table, {"rows": rows(found, purify)})
