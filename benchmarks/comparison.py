@@ -104,6 +104,7 @@ class Bench:
         methods: by name.
         guidances: of the attacker.
         draws: attacks on each photo, see `Trial`.
+        other: the file of another generator, which attacks.
     """
 
     portraits: Path
@@ -112,17 +113,18 @@ class Bench:
     count: int
     guidances: tuple[float, ...]
     draws: int
+    other: Path | None = None
 
     @cached_property
     def generator(self) -> Hallo:
         torch.set_num_threads(1)
-        generator = load_generator(None)
-        return generator if generator.device.type == "cpu" else RecordedHallo(generator)
+        return loaded(None)
 
     @cached_property
     def attacker(self) -> Hallo:
-        on_cpu = self.generator.device.type == "cpu"
-        return with_clips(compiled(self.generator) if on_cpu else self.generator, FRAMES)
+        attacks = loaded(self.other) if self.other else self.generator
+        on_cpu = attacks.device.type == "cpu"
+        return with_clips(compiled(attacks) if on_cpu else attacks, FRAMES)
 
     @cached_property
     def photos(self) -> list[tuple[str, Photo]]:
@@ -147,6 +149,12 @@ class Bench:
         """One portrait after one clean-up, by the methods that are not known; see `Missing`."""
         trial = replace(self.trial, purifiers=[clean_up])
         return Missing(trial, known)(number, *self.photos[number])
+
+
+def loaded(file: Path | None) -> Hallo:
+    """The generator of a file, or the built-in one; on a GPU its work is recorded."""
+    generator = load_generator(file)
+    return generator if generator.device.type == "cpu" else RecordedHallo(generator)
 
 
 Job = tuple  # the arguments of `Bench.attack`
@@ -183,13 +191,14 @@ def main(
     guidance: Annotated[str, typer.Option(help="Separated by commas.")] = "1,2,3.5,5",
     draws: Annotated[int, typer.Option(help="Attacks on each photo; see `Trial`.")] = 1,
     count: Annotated[int, typer.Option(help="Portraits, at most.")] = 20,
+    attacker: Annotated[Path | None, typer.Option(help="Another generator that attacks.")] = None,
     results: Annotated[Path, typer.Option(help="Folder for stores and tables.")] = RESULTS,
     workers: Annotated[int, typer.Option(help="Processes; on a GPU, one for each core.")] = 1,
 ) -> None:
     """Measure what the stores lack, protecting what is not kept yet, and write the tables."""
     names = tuple(name.strip() for name in methods.split(";"))
     guidances = tuple(float(value) for value in guidance.split(","))
-    bench = Bench(portraits, keep, names, count, guidances, draws)
+    bench = Bench(portraits, keep, names, count, guidances, draws, attacker)
     stores = results / "comparison"
     for folder in (keep, stores):
         folder.mkdir(parents=True, exist_ok=True)

@@ -60,6 +60,13 @@ def test_each_of_ours_meets_all_others_and_noise(comparison, found, tmp_path, ta
     assert list(left.values()) == pytest.approx([beyond] * len(left))
 
 
+def test_another_generator_attacks_what_the_first_is_protected_against(comparison, tmp_path):
+    file = Path(__file__).parent / "assets" / "second.safetensors"
+    bench = comparison.Bench(tmp_path, tmp_path, ("strong",), 1, (2.0,), 1, file)
+    channels = [one.config.latent_channels for one in (bench.trial.generator, bench.trial.attacker)]
+    assert channels == [32, 24]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_crew_answers_in_the_jobs_order(comparison, tmp_path, monkeypatch, workers):
     (tmp_path / "echo_bench.py").write_text(
