@@ -5,8 +5,9 @@ Tables stand between `<!-- figures: FILE -->` and `<!-- end -->`; FILE holds the
 what as many photos cost on so many cores, `<!-- batch: FILE -->` what benchmarks/batch.py wrote,
 `<!-- grid: FILE GUIDANCE -->` every method against every clean-up, `<!-- duels: FILE -->` every
 method against ours, `<!-- ablations: FILE -->` every changed setting, `<!-- tails: FILE -->` the
-worst tenth of portraits beside that of "NAME before", `<!-- silence: FILE -->` what
-benchmarks/silence.py wrote. `--check` only says whether they match.
+worst tenth of portraits beside that of "NAME before", `<!-- least: FILE -->` what it cannot fall
+below, `<!-- silence: FILE -->` what benchmarks/silence.py wrote. `--check` only says whether they
+match.
 """
 
 from __future__ import annotations
@@ -184,6 +185,21 @@ def tails(figures: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def least(figures: dict) -> str:
+    """What no 90th percentile of the wide window can fall below, beside what was left before."""
+    lines = [
+        "| preset | clean-up | guidance | wide window left before, 90th percentile "
+        "| at least | at least / before |",
+        "|" + "---|" * 6,
+    ]
+    for row in figures["least"]:
+        lines.append(
+            f"| {row['preset']} | {row['purify']} | {row['guidance']:g} "
+            f"| {row['before']:.3f} | {row['least']:.3f} | {row['ratio']:.2f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def silence(figures: dict) -> str:
     """What a mouth that hears nothing scores."""
     lines = [
@@ -251,6 +267,7 @@ TABLES = {
     "duels": duels,
     "ablations": ablations,
     "tails": tails,
+    "least": least,
     "silence": silence,
 }
 TABLE = re.compile(

@@ -1,38 +1,46 @@
-"""How little a change can leave as saved: python benchmarks/floor.py --help
+"""How little a change can leave: python benchmarks/floor.py --help
 
 A protection that knows what none can: the very recordings that the attacker will play, the length
-of his clips, his guidances, and that he cleans nothing. It may change all that the generator sees,
-keeps the preset's PSNR and takes its time. What it leaves, one that knows less and has no more to
-spend cannot be asked to take away.
+of his clips, his guidances, and whether he cleans anything. It may change all that the generator
+sees, keeps the preset's PSNR and takes its time. What it leaves, one that knows less and has no
+more to spend cannot be asked to take away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
-from protection import compiled, tabulate, with_clips
+from protection import compiled, stored, tabulate, with_clips, write_table
 
 from silencer_core.audio import Speech
-from silencer_core.bench_protect import Trial, Tried, photos_with_a_face
+from silencer_core.bench_protect import Trial, Tried, cells, photos_with_a_face
 from silencer_core.generators import load_generator
 from silencer_core.objectives.rollout import NullifyRollout
 from silencer_core.optimise.budget import Budget
 from silencer_core.optimise.descent import Descent
 from silencer_core.photo import Photo
-from silencer_core.presets import PRESETS, Preset
+from silencer_core.presets import PRESETS, SAMPLINGS, Preset
 from silencer_core.purifiers.sequence import NONE
 from silencer_core.voices import held_out_voices
 
 _RATE = 0.4  # of the first steps, as a share of the whole change
 
 
-def knowing(chosen: Preset, guidances: Sequence[float], frames: int, steps: int) -> Preset:
+def knowing(
+    chosen: Preset, guidances: Sequence[float], frames: int, steps: int, diffusion: float = 0.0
+) -> Preset:
     """A preset's PSNR, spent by one who knows the attack."""
     objective = NullifyRollout(guidance=tuple(guidances), frames=frames, lip=0.0)
+    if diffusion:
+        objective = replace(
+            SAMPLINGS, objective=objective, share=0.0, diffusion=1.0, diffusion_time=diffusion
+        )
     budget = Budget(1.0, face_only=False, psnr=chosen.budget.psnr)
     descent = Descent(steps, norm="l2", rate=_RATE * budget.rms)
     return Preset(f"{chosen.name}, all-knowing", objective, budget, descent)
@@ -57,35 +65,62 @@ class KnowingTrial(Trial):
         return self.said(number)
 
 
+def least(found: Iterable[Tried], before: Iterable[dict], count: int) -> list[dict]:
+    """The wide window's 90th percentile over `count` portraits, were all others left nothing.
+
+    Beside it stands what presets left before, of the same name or of "NAME before".
+    """
+    tenths = {
+        (row["preset"].removesuffix(" before"), row["purify"], row["guidance"]): row["window_ratio"]
+        for row in before
+    }
+    out = []
+    for (preset, purify, guidance), group in cells(found).items():
+        known = [one.window_ratio for one in group]
+        tenth = float(np.percentile([*known, *[0.0] * (count - len(known))], 90))
+        was = tenths[preset.partition(",")[0], purify, guidance]["p90"]
+        row = {"preset": preset, "purify": purify, "guidance": guidance}
+        out.append(row | {"before": was, "least": tenth, "ratio": tenth / was})
+    return out
+
+
 def main(
     portraits: Annotated[Path, typer.Option(help="Folder of photos of faces.")],
     only: Annotated[str, typer.Option(help="Names of those to measure, separated by commas.")],
     store: Annotated[Path, typer.Option(help="The .jsonl to add figures to.")],
     table: Annotated[Path, typer.Option(help="The .json for medians and intervals.")],
+    before: Annotated[Path, typer.Option(help="The .json of what presets left before.")],
     presets: Annotated[str, typer.Option(help="Separated by semicolons.")] = "strong",
     guidance: Annotated[str, typer.Option(help="Separated by commas.")] = "1,2",
     steps: Annotated[int, typer.Option(help="Of each protection.")] = 100,
     count: Annotated[int, typer.Option(help="Portraits, at most, with those passed over.")] = 20,
     frames: Annotated[int, typer.Option(help="Video frames per attack.")] = 16,
+    diffusion: Annotated[float, typer.Option(help="Cleans before attacks; 0 never.")] = 0.0,
+    draws: Annotated[int, typer.Option(help="Attacks on each photo; see `Trial`.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
     fast: Annotated[bool, typer.Option("--compile", help="Compile the attacker first.")] = False,
 ) -> None:
-    """Protect portraits knowing the attack, and attack them as saved."""
+    """Protect portraits knowing the attack, and attack them."""
     generator = load_generator()
     guidances = [float(value) for value in guidance.split(",")]
-    chosen = [knowing(PRESETS[name], guidances, frames, steps) for name in presets.split(";")]
+    chosen = [
+        knowing(PRESETS[name], guidances, frames, steps, diffusion) for name in presets.split(";")
+    ]
     trial = KnowingTrial(
         generator,
         held_out_voices(),
         chosen,
-        [NONE],
+        [f"diffpure:{diffusion:g}" if diffusion else NONE],
         guidances,
         frames,
         with_clips(compiled(generator) if fast else generator, frames),
+        draws=draws,
         only=frozenset(only.split(",")),
     )
     photos = list(photos_with_a_face(portraits, count, generator))
     tabulate(trial, photos, store, table, workers)
+    tenths = least(stored(store), json.loads(before.read_text())["rows"], len(photos))
+    write_table(table, json.loads(table.read_text()) | {"least": tenths})
 
 
 if __name__ == "__main__":

@@ -72,6 +72,14 @@ def test_ablations_show_what_a_setting_leaves_and_mark_sure_differences(card):
     ]
 
 
+def test_the_least_stands_beside_what_was_left_before(card):
+    told = {"preset": "strong, all-knowing", "purify": "none", "guidance": 2.0}
+    told |= {"before": 0.24, "least": 0.189, "ratio": 0.189 / 0.24}
+    assert card.least({"least": [told]}).splitlines()[2:] == [
+        "| strong, all-knowing | none | 2 | 0.240 | 0.189 | 0.79 |"
+    ]
+
+
 def test_the_worst_tenth_is_bold_where_a_quarter_less_is_left_than_before(card):
     def found(before: float, now: float) -> dict:
         return {"before": before, "now": now, "ratio": now / before, "low": 0.5, "high": 1.25}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from tiny import drawn_photo, tiny_generator
 
+from silencer_core.bench_protect import Tried
 from silencer_core.photo import Photo
 from silencer_core.presets import PRESETS
 from silencer_core.voices import held_out_voices
@@ -30,6 +33,12 @@ def test_it_spends_the_presets_psnr_anywhere(floor):
     assert found.descent.steps == 100
 
 
+def test_it_knows_the_clean_up(floor):
+    found = floor.knowing(PRESETS["strong"], [2.0], frames=8, steps=100, diffusion=0.15).objective
+    assert (found.share, found.diffusion, found.diffusion_time) == (0, 1, 0.15)
+    assert (found.objective.guidance, found.objective.frames) == ((2.0,), 8)
+
+
 def test_it_hears_what_the_attack_says(trial):
     assert trial.heard(1) == trial.said(1) == trial.voices[2:4]
 
@@ -38,3 +47,14 @@ def test_portraits_that_were_not_asked_for_are_passed_over(trial):
     photo = Photo(drawn_photo(side=96, seed=96))  # whose face is found
     assert trial(0, "a.png", photo) == []
     assert {one.portrait for one in trial(1, "b.png", photo)} == {"b.png"}
+
+
+@pytest.mark.parametrize("preset", ["strong", "strong before"])
+def test_the_least_tenth_is_that_of_all_others_left_nothing(floor, preset):
+    names = {field.name: 0.0 for field in fields(Tried)}
+    told = {"preset": "strong, all-knowing", "purify": "none", "guidance": 2.0}
+    found = [Tried(**names | told | {"window_ratio": left}) for left in (0.4, 0.2, 0.3)]
+    before = {"preset": preset, "purify": "none", "guidance": 2.0, "window_ratio": {"p90": 0.42}}
+    (row,) = floor.least(found, [before], count=20)
+    assert row["least"] == pytest.approx(0.21)  # a tenth of the way from the third to the second
+    assert (row["before"], row["ratio"]) == (0.42, pytest.approx(0.5))
