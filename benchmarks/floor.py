@@ -2,8 +2,8 @@
 
 A protection that knows what none can: the very recordings that the attacker will play, the length
 of his clips, his guidances, and whether he cleans anything. It may change all that the generator
-sees, keeps the preset's PSNR and takes its time. What it leaves, one that knows less and has no
-more to spend cannot be asked to take away.
+sees, or the face alone as presets do, keeps the preset's PSNR and takes its time. What it leaves,
+one that knows less and has no more to spend cannot be asked to take away.
 """
 
 from __future__ import annotations
@@ -33,7 +33,12 @@ _RATE = 0.4  # of the first steps, as a share of the whole change
 
 
 def knowing(
-    chosen: Preset, guidances: Sequence[float], frames: int, steps: int, diffusion: float = 0.0
+    chosen: Preset,
+    guidances: Sequence[float],
+    frames: int,
+    steps: int,
+    diffusion: float = 0.0,
+    face_only: bool = False,
 ) -> Preset:
     """A preset's PSNR, spent by one who knows the attack."""
     objective = NullifyRollout(guidance=tuple(guidances), frames=frames, lip=0.0)
@@ -41,9 +46,10 @@ def knowing(
         objective = replace(
             SAMPLINGS, objective=objective, share=0.0, diffusion=1.0, diffusion_time=diffusion
         )
-    budget = Budget(1.0, face_only=False, psnr=chosen.budget.psnr)
+    budget = Budget(1.0, face_only=face_only, psnr=chosen.budget.psnr)
     descent = Descent(steps, norm="l2", rate=_RATE * budget.rms)
-    return Preset(f"{chosen.name}, all-knowing", objective, budget, descent)
+    place = " in the face" if face_only else ""
+    return Preset(f"{chosen.name}, all-knowing{place}", objective, budget, descent)
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,7 @@ def main(
     frames: Annotated[int, typer.Option(help="Video frames per attack.")] = 16,
     diffusion: Annotated[float, typer.Option(help="Cleans before attacks; 0 never.")] = 0.0,
     draws: Annotated[int, typer.Option(help="Attacks on each photo; see `Trial`.")] = 1,
+    face_only: Annotated[bool, typer.Option("--face-only", help="Change the face alone.")] = False,
     workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
     fast: Annotated[bool, typer.Option("--compile", help="Compile the attacker first.")] = False,
 ) -> None:
@@ -104,7 +111,8 @@ def main(
     generator = load_generator()
     guidances = [float(value) for value in guidance.split(",")]
     chosen = [
-        knowing(PRESETS[name], guidances, frames, steps, diffusion) for name in presets.split(";")
+        knowing(PRESETS[name], guidances, frames, steps, diffusion, face_only)
+        for name in presets.split(";")
     ]
     trial = KnowingTrial(
         generator,

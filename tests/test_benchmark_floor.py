@@ -33,6 +33,12 @@ def test_it_spends_the_presets_psnr_anywhere(floor):
     assert found.descent.steps == 100
 
 
+def test_it_may_keep_to_the_face(floor):
+    found = floor.knowing(PRESETS["strong"], [2.0], frames=8, steps=100, face_only=True)
+    assert found.budget.face_only
+    assert found.name == "strong, all-knowing in the face"
+
+
 def test_it_knows_the_clean_up(floor):
     found = floor.knowing(PRESETS["strong"], [2.0], frames=8, steps=100, diffusion=0.15).objective
     assert (found.share, found.diffusion, found.diffusion_time) == (0, 1, 0.15)
