@@ -50,20 +50,23 @@ def table(figures: dict) -> str:
 
 def protections(rows: list[dict]) -> str:
     """A row per preset, clean-up and guidance: medians with 95 % intervals, and percentiles."""
+    coloured = all(row.get("delta_e") is not None for row in rows)
     lines = [
         "| preset | clean-up | guidance | portraits | gain left | 90th percentile | "
         "wide window left | 90th percentile | noise keeps | identity lost, dB | PSNR, dB | SSIM | "
-        "CPU seconds |",
-        "|" + "---|" * 13,
+        + "CIEDE2000 | " * coloured
+        + "CPU seconds |",
+        "|" + "---|" * (13 + coloured),
     ]
     for row in rows:
         gain, window, noise = (row[f"{k}_ratio"] for k in ("gain", "window", "noise_gain"))
+        colour = f"| {row['delta_e']:.2f} " if coloured else ""
         lines.append(
             f"| {row['preset']} | {row['purify']} | {row['guidance']:g} "
             f"| {_portraits(row)} | {_span(gain)} "
             f"| {_p90(gain)} | {_span(window)} | {_p90(window)} | {_span(noise)} "
             f"| {row['identity_drop_db']:.2f} | {row['psnr']:.1f} | {row['ssim']:.3f} "
-            f"| {row['cpu_seconds']:.3g} |"
+            f"{colour}| {row['cpu_seconds']:.3g} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -58,7 +58,7 @@ class WipedTrial(Trial):
         pixels = wiped(photo.pixels, portrait, chosen.name)
         rows, columns = portrait.window.slices
         seen = visibility(photo.pixels[:, rows, columns], pixels[:, rows, columns])
-        return Protected(pixels, seen.psnr, seen.ssim, 0.0, 0.0)
+        return Protected(pixels, seen.psnr, seen.ssim, 0.0, 0.0, seen.delta_e)
 
 
 def main(

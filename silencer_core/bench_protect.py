@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from operator import attrgetter
@@ -39,6 +40,7 @@ class Tried:
         identity_drop_db: lost beside the unprotected attack.
         psnr, ssim: of the change, over the portrait.
         seconds, cpu_seconds: that protecting took, by the clock and of this process.
+        delta_e: of the change, mean CIEDE2000; NaN in stores of before it was noted.
     """
 
     preset: str
@@ -58,6 +60,7 @@ class Tried:
     ssim: float
     seconds: float
     cpu_seconds: float
+    delta_e: float = math.nan
 
 
 RATIOS = (
@@ -68,6 +71,7 @@ RATIOS = (
     "control_ratio",
     "noise_window_ratio",
 )
+_PLAIN = ("identity_drop_db", "psnr", "ssim", "delta_e", "seconds", "cpu_seconds")
 OF_THE_MOUTH = ("gain_ratio", "noise_gain_ratio", "response_ratio")
 LEAST_GAIN = 0.03  # of the unprotected attack; the meter's noise lies below
 
@@ -102,6 +106,7 @@ class Protected:
     ssim: float
     seconds: float
     cpu_seconds: float
+    delta_e: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,7 @@ class Trial:
             face.visibility.ssim,
             round(face.seconds, 3),
             round(process_time() - began, 3),
+            face.visibility.delta_e,
         )
 
 
@@ -217,6 +223,7 @@ def _tried(
         done.ssim,
         done.seconds,
         done.cpu_seconds,
+        done.delta_e,
     )
 
 
@@ -258,7 +265,7 @@ def rows(tried: Sequence[Tried]) -> list[dict]:
     for key, group in cells(tried).items():
         figures = {
             name: interval([getattr(one, name) for one in group if counts(one, name)])
-            for name in (*RATIOS, "identity_drop_db", "psnr", "ssim", "seconds", "cpu_seconds")
+            for name in (*RATIOS, *_PLAIN)
         }
         row = dict(zip(("preset", "purify", "guidance"), key, strict=True))
         row |= {"portraits": len(group)}

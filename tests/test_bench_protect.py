@@ -58,6 +58,7 @@ def test_a_row_for_every_preset_clean_up_and_guidance(trial, photos):
             assert {"median", "low", "high", "p90"} <= set(row[name])
         assert {"identity_drop_db", "psnr", "ssim", "seconds"} <= set(row)
         assert 20 < row["psnr"] < 60
+        assert 0 < row["delta_e"] < 10
 
 
 def test_a_photo_that_was_left_as_it_is_counts_as_unprotected(trial, photos):

@@ -29,6 +29,19 @@ def test_a_figure_of_no_portrait_is_a_dash(card):
     assert cells[3:9] == ["3 (0)", "–", "–", "0.300 (0.200 to 0.400)", "0.35", "–"]
 
 
+def test_the_colour_difference_is_shown_where_every_row_has_it(card):
+    told = {"median": 0.3, "low": 0.2, "high": 0.4, "p90": 0.35, "count": 3}
+    seen = {"identity_drop_db": 0.8, "psnr": 34.4, "ssim": 0.94, "cpu_seconds": 494}
+    old = {"preset": "fast", "purify": "none", "guidance": 1.0, "portraits": 3} | seen
+    old |= dict.fromkeys(("gain_ratio", "window_ratio", "noise_gain_ratio"), told)
+    new = old | {"delta_e": 1.234}
+    head, _, line = card.protections([new]).splitlines()
+    assert head.split(" | ")[-2:] == ["CIEDE2000", "CPU seconds |"]
+    assert line.endswith("| 0.940 | 1.23 | 494 |")
+    for rows in ([old], [old, new]):
+        assert "CIEDE2000" not in card.protections(rows)
+
+
 def test_silence_is_shown_beside_how_many_spoke(card):
     gain = {"median": 0.02, "low": 0.01, "high": 0.03, "p90": 0.07, "count": 16}
     row = {"purify": "none", "guidance": 1.0, "portraits": 20, "gain_ratio": gain}
