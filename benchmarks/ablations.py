@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from protection import compiled, tabulate, with_clips
+from protection import against, compiled, tabulate, with_clips
 
 from silencer_core.audio import DrivingAudio
 from silencer_core.bench_protect import Trial, photos_with_a_face
@@ -167,7 +167,7 @@ def main(
         with_clips(compiled(generator) if fast else generator, clip),
     )
     photos = list(photos_with_a_face(portraits, count, generator))
-    tabulate(trial, photos, store, table, workers, BASE.name)
+    tabulate(trial, photos, store, table, workers, against(BASE.name))
 
 
 if __name__ == "__main__":

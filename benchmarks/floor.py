@@ -16,7 +16,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from protection import compiled, stored, tabulate, with_clips, write_table
+from protection import compiled, tabulate, with_clips
 
 from silencer_core.audio import Speech
 from silencer_core.bench_protect import Trial, Tried, cells, photos_with_a_face
@@ -74,17 +74,19 @@ class KnowingTrial(Trial):
 def least(found: Iterable[Tried], before: Iterable[dict], count: int) -> list[dict]:
     """The wide window's 90th percentile over `count` portraits, were all others left nothing.
 
-    Beside it stands what presets left before, of the same name or of "NAME before".
+    Beside it stands what "NAME before" left, or where there is none, the preset of that name.
     """
     tenths = {
-        (row["preset"].removesuffix(" before"), row["purify"], row["guidance"]): row["window_ratio"]
+        (row["preset"], row["purify"], row["guidance"]): row["window_ratio"]["p90"]
         for row in before
     }
     out = []
     for (preset, purify, guidance), group in cells(found).items():
         known = [one.window_ratio for one in group]
         tenth = float(np.percentile([*known, *[0.0] * (count - len(known))], 90))
-        was = tenths[preset.partition(",")[0], purify, guidance]["p90"]
+        name, *_ = preset.partition(",")
+        earlier = f"{name} before"
+        was = tenths[earlier if (earlier, purify, guidance) in tenths else name, purify, guidance]
         row = {"preset": preset, "purify": purify, "guidance": guidance}
         out.append(row | {"before": was, "least": tenth, "ratio": tenth / was})
     return out
@@ -108,6 +110,7 @@ def main(
     fast: Annotated[bool, typer.Option("--compile", help="Compile the attacker first.")] = False,
 ) -> None:
     """Protect portraits knowing the attack, and attack them."""
+    left_before = json.loads(before.read_text())["rows"]
     generator = load_generator()
     guidances = [float(value) for value in guidance.split(",")]
     chosen = [
@@ -126,9 +129,11 @@ def main(
         only=frozenset(only.split(",")),
     )
     photos = list(photos_with_a_face(portraits, count, generator))
-    tabulate(trial, photos, store, table, workers)
-    tenths = least(stored(store), json.loads(before.read_text())["rows"], len(photos))
-    write_table(table, json.loads(table.read_text()) | {"least": tenths})
+
+    def more(found: list[Tried]) -> dict:
+        return {"least": least(found, left_before, len(photos))}
+
+    tabulate(trial, photos, store, table, workers, more)
 
 
 if __name__ == "__main__":

@@ -239,14 +239,22 @@ def tabulate(
     store: Path,
     table: Path,
     workers: int,
-    ours: str = "",
+    more: Callable[[list[Tried]], dict] = lambda found: {},
 ) -> None:
-    """Measure what is missing; after each portrait, write the table of all that the store holds."""
+    """Measure what is missing; after each portrait, write the table of all that the store holds.
+
+    Args:
+        more: of what the store holds, what the table shall tell beside rows and tails.
+    """
     for done in measured(trial, photos, store, workers):
         print(f"{done} of {len(photos)} portraits", flush=True)
         found = stored(store)
-        told = {"rows": rows(found)} | ({"duels": duels(found, ours)} if ours else {})
-        write_table(table, told | {"tails": tails(found)})
+        write_table(table, {"rows": rows(found)} | more(found) | {"tails": tails(found)})
+
+
+def against(ours: str) -> Callable[[list[Tried]], dict]:
+    """What a table tells of every method against ours; nothing without a name."""
+    return lambda found: {"duels": duels(found, ours)} if ours else {}
 
 
 def tails(found: Iterable[Tried]) -> list[dict]:
@@ -342,7 +350,7 @@ def main(
         keep.mkdir(parents=True, exist_ok=True)
     trial = KeepingTrial(*settings, folder=keep) if keep else Trial(*settings)
     photos = list(photos_with_a_face(portraits, count, trial.generator))
-    tabulate(trial, photos, store, table, workers, ours)
+    tabulate(trial, photos, store, table, workers, against(ours))
 
 
 if __name__ == "__main__":

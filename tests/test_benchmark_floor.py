@@ -64,3 +64,14 @@ def test_the_least_tenth_is_that_of_all_others_left_nothing(floor, preset):
     (row,) = floor.least(found, [before], count=20)
     assert row["least"] == pytest.approx(0.21)  # a tenth of the way from the third to the second
     assert (row["before"], row["ratio"]) == (0.42, pytest.approx(0.5))
+
+
+def test_what_the_preset_leaves_now_is_not_taken_for_before(floor):
+    names = {field.name: 0.0 for field in fields(Tried)}
+    told = {"preset": "strong, all-knowing", "purify": "none", "guidance": 2.0}
+    left = [
+        {"preset": preset, "purify": "none", "guidance": 2.0, "window_ratio": {"p90": p90}}
+        for preset, p90 in (("strong before", 0.42), ("strong", 0.3))
+    ]
+    (row,) = floor.least([Tried(**names | told)], left, count=20)
+    assert row["before"] == 0.42
