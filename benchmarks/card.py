@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +24,7 @@ DOCUMENTS = (
     "docs/evidence.md",
     "docs/batch.md",
 )
+CELL = ("preset", "clean-up", "guidance")
 MINI = (
     ("mouth meter against the truth, correlation", "meter_r"),
     ("drawn people: sync (correlation, best lag within 2 frames)", "rendered.sync"),
@@ -51,24 +53,29 @@ def table(figures: dict) -> str:
 def protections(rows: list[dict]) -> str:
     """A row per preset, clean-up and guidance: medians with 95 % intervals, and percentiles."""
     coloured = all(row.get("delta_e") is not None for row in rows)
-    lines = [
-        "| preset | clean-up | guidance | portraits | gain left | 90th percentile | "
-        "wide window left | 90th percentile | noise keeps | identity lost, dB | PSNR, dB | SSIM | "
-        + "CIEDE2000 | " * coloured
-        + "CPU seconds |",
-        "|" + "---|" * (13 + coloured),
-    ]
+    left = ["gain left", "90th percentile", "wide window left", "90th percentile", "noise keeps"]
+    seen = ["identity lost, dB", "PSNR, dB", "SSIM", *["CIEDE2000"] * coloured]
+    lines = []
     for row in rows:
         gain, window, noise = (row[f"{k}_ratio"] for k in ("gain", "window", "noise_gain"))
-        colour = f"| {row['delta_e']:.2f} " if coloured else ""
-        lines.append(
-            f"| {row['preset']} | {row['purify']} | {row['guidance']:g} "
-            f"| {_portraits(row)} | {_span(gain)} "
-            f"| {_p90(gain)} | {_span(window)} | {_p90(window)} | {_span(noise)} "
-            f"| {row['identity_drop_db']:.2f} | {row['psnr']:.1f} | {row['ssim']:.3f} "
-            f"{colour}| {row['cpu_seconds']:.3g} |"
-        )
-    return "\n".join(lines) + "\n"
+        cells = [*_cell(row), _portraits(row), _span(gain), _p90(gain), _span(window), _p90(window)]
+        cells += [_span(noise), f"{row['identity_drop_db']:.2f}"]
+        cells += [f"{row['psnr']:.1f}", f"{row['ssim']:.3f}"]
+        cells += [f"{row['delta_e']:.2f}"] if coloured else []
+        lines.append([*cells, f"{row['cpu_seconds']:.3g}"])
+    return _markdown([*CELL, "portraits", *left, *seen, "CPU seconds"], lines)
+
+
+def _cell(row: dict) -> list[str]:
+    """What a figure was measured of; `CELL` are its titles."""
+    return [row["preset"], row["purify"], f"{row['guidance']:g}"]
+
+
+def _markdown(titles: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    rule = "|" + "---|" * len(titles)
+    head, *rows = (f"| {' | '.join(cells)} |" for cells in (titles, *lines))
+    return "\n".join([head, rule, *rows]) + "\n"
 
 
 def _portraits(row: dict) -> str:
@@ -79,16 +86,13 @@ def _portraits(row: dict) -> str:
 
 def cost(figures: dict, photos: float, cores: float) -> str:
     """What protecting takes, from the measured processor seconds of one photo."""
-    lines = [
-        f"| preset | seconds of one core per photo | core-hours for {photos:,.0f} | "
-        f"days on {cores:.0f} cores |",
-        "|---|---|---|---|",
-    ]
+    titles = ["preset", "seconds of one core per photo", f"core-hours for {photos:,.0f}"]
+    lines = []
     seconds = {row["preset"]: row["cpu_seconds"] for row in figures["rows"]}
     for preset, each in seconds.items():
         hours = photos * each / 3600
-        lines.append(f"| {preset} | {each:.1f} | {hours:,.0f} | {hours / cores / 24:.1f} |")
-    return "\n".join(lines) + "\n"
+        lines.append([preset, f"{each:.1f}", f"{hours:,.0f}", f"{hours / cores / 24:.1f}"])
+    return _markdown([*titles, f"days on {cores:.0f} cores"], lines)
 
 
 def grid(figures: dict, guidance: float) -> str:
@@ -101,14 +105,8 @@ def grid(figures: dict, guidance: float) -> str:
         )
         for row in rows
     }
-    lines = [
-        f"| method | {' | '.join(clean_ups)} |",
-        "|" + "---|" * (len(clean_ups) + 1),
-    ]
-    for method in methods:
-        cells = [found.get((method, clean_up), "") for clean_up in clean_ups]
-        lines.append(f"| {method} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    lines = [[method, *(found.get((method, one), "") for one in clean_ups)] for method in methods]
+    return _markdown(["method", *clean_ups], lines)
 
 
 def _sides(rows: list[dict]) -> tuple[list[str], list[str]]:
@@ -125,11 +123,8 @@ def duels(figures: dict) -> str:
     A cell counts where the median paired difference is above 0, and as sure where all of its 95 %
     interval is.
     """
-    lines = [
-        "| method | cells | gain: ours less | surely | closest | wide window: ours less | surely "
-        "| closest |",
-        "|" + "---|" * 8,
-    ]
+    gain, window = ([f"{what}: ours less", "surely", "closest"] for what in ("gain", "wide window"))
+    lines = []
     methods = dict.fromkeys(row["preset"] for row in figures["duels"])
     for method in methods:
         rows = [row for row in figures["duels"] if row["preset"] == method]
@@ -141,8 +136,8 @@ def duels(figures: dict) -> str:
                 str(sum(row[name]["low"] > 0 for row in rows)),
                 f"{closest[name]['median']:+.3f}: {closest['purify']}, {closest['guidance']:g}",
             ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        lines.append(cells)
+    return _markdown(["method", "cells", *gain, *window], lines)
 
 
 def ablations(figures: dict) -> str:
@@ -152,10 +147,7 @@ def ablations(figures: dict) -> str:
     cells = {(row["preset"], row["purify"]): row for row in rows}
     beyond = {(row["preset"], row["purify"]): row for row in figures["duels"]}
     titles = [f"{what}, {clean_up}" for clean_up in clean_ups for what in ("gain", "window")]
-    lines = [
-        f"| setting | {' | '.join(titles)} | PSNR, dB | CPU seconds |",
-        "|" + "---|" * (len(titles) + 3),
-    ]
+    lines = []
     for setting in settings:
         left = [
             f"{cells[setting, clean_up][name]['median']:.3f}"
@@ -164,58 +156,46 @@ def ablations(figures: dict) -> str:
             for name in ("gain_ratio", "window_ratio")
         ]
         row = cells[setting, clean_ups[0]]
-        lines.append(
-            f"| {setting} | {' | '.join(left)} | {row['psnr']:.1f} | {row['cpu_seconds']:.3g} |"
-        )
-    return "\n".join(lines) + "\n"
+        lines.append([setting, *left, f"{row['psnr']:.1f}", f"{row['cpu_seconds']:.3g}"])
+    return _markdown(["setting", *titles, "PSNR, dB", "CPU seconds"], lines)
 
 
 def tails(figures: dict) -> str:
     """90th percentiles beside those of the presets before, bold where at least a quarter less."""
-    lines = [
-        "| preset | clean-up | guidance | gain left, before | now | now / before "
-        "| wide window left, before | now | now / before |",
-        "|" + "---|" * 9,
-    ]
+    gain, window = (
+        [f"{what} left, before", "now", "now / before"] for what in ("gain", "wide window")
+    )
+    lines = []
     for row in figures["tails"]:
-        cells = [row["preset"], row["purify"], f"{row['guidance']:g}"]
+        cells = _cell(row)
         for name in ("gain_ratio", "window_ratio"):
             found = row[name]
             bold = "**" if found["ratio"] <= 0.75 else ""
             cells += [f"{found['before']:.3f}", f"{found['now']:.3f}"]
             cells.append(f"{bold}{found['ratio']:.2f}{bold} ({_range(found, 2)})")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        lines.append(cells)
+    return _markdown([*CELL, *gain, *window], lines)
 
 
 def least(figures: dict) -> str:
     """What no 90th percentile of the wide window can fall below, beside what was left before."""
+    titles = ["wide window left before, 90th percentile", "at least", "at least / before"]
     lines = [
-        "| preset | clean-up | guidance | wide window left before, 90th percentile "
-        "| at least | at least / before |",
-        "|" + "---|" * 6,
+        [*_cell(row), f"{row['before']:.3f}", f"{row['least']:.3f}", f"{row['ratio']:.2f}"]
+        for row in figures["least"]
     ]
-    for row in figures["least"]:
-        lines.append(
-            f"| {row['preset']} | {row['purify']} | {row['guidance']:g} "
-            f"| {row['before']:.3f} | {row['least']:.3f} | {row['ratio']:.2f} |"
-        )
-    return "\n".join(lines) + "\n"
+    return _markdown([*CELL, *titles], lines)
 
 
 def silence(figures: dict) -> str:
     """What a mouth that hears nothing scores."""
-    lines = [
-        "| clean-up | guidance | portraits | gain of silence / of speech | 90th percentile |",
-        "|---|---|---|---|---|",
-    ]
+    lines = []
     for row in figures["rows"]:
         gain = row["gain_ratio"]
-        lines.append(
-            f"| {row['purify']} | {row['guidance']:g} | {_portraits(row)} | {_span(gain)} "
-            f"| {_p90(gain)} |"
-        )
-    return "\n".join(lines) + "\n"
+        cells = [row["purify"], f"{row['guidance']:g}", _portraits(row), _span(gain), _p90(gain)]
+        lines.append(cells)
+    titles = ["portraits", "gain of silence / of speech", "90th percentile"]
+    return _markdown(["clean-up", "guidance", *titles], lines)
 
 
 def _beyond(paired: dict | None) -> str:
