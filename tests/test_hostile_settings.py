@@ -27,9 +27,9 @@ ODD = [
     (settings, field, value)
     for settings, fields, values in (
         (NullifyAudio, ("static", "silence", "other_voice", "lip", "face"), NO_NUMBERS),
-        (NullifyAudio, ("talking", "quiet"), NO_NUMBERS),
+        (NullifyAudio, ("talking", "quiet", "loud"), NO_NUMBERS),
         (NullifyAudio, ("draws", "frames"), NO_WHOLES),
-        (NullifyRollout, ("static", "silence", "lip"), NO_NUMBERS),
+        (NullifyRollout, ("static", "silence", "lip", "loud"), NO_NUMBERS),
         (NullifyRollout, ("steps", "draws", "frames"), NO_WHOLES),
         (Budget, ("linf", "softness", "smooth_skin", "psnr"), NO_NUMBERS),
         (Budget, ("linf",), (0, 1.01, 255, 8)),

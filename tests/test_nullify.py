@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny import babble, drawn_photo, mask_of_face, tiny_generator
 
+from silencer_core.audio import Speech
 from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.sampling import denoise_clip
 from silencer_core.objectives.nullify import NullifyAudio
@@ -91,6 +94,29 @@ def test_timesteps_come_from_the_intervals(scene):
     assert drawn <= {*range(100, 110), *range(900, 905)}
     assert drawn & set(range(100, 110))
     assert drawn & set(range(900, 905))
+
+
+@pytest.mark.parametrize("settings", [NullifyAudio(loud=0.4), NullifyRollout(loud=0.4)])
+def test_stretches_in_which_nothing_is_heard_are_left_out(scene, settings):
+    generator, portrait, _, _ = scene
+    spoken = babble().waveform
+    recording = generator.drive(Speech(torch.cat([spoken, torch.zeros_like(spoken)]), 16_000))
+
+    def silent(settings: NullifyAudio | NullifyRollout) -> int:
+        objective, source = settings.bind(generator, portrait, [recording]), random()
+        drawn = [objective.draw(source)[0].heard for _ in range(60)]
+        return sum(torch.equal(voice, hush) for voice, hush in drawn)
+
+    assert silent(replace(settings, draws=1)) == 0
+    assert silent(replace(settings, draws=1, loud=0.0)) > 10
+
+
+def test_a_silent_recording_can_be_drawn_from(scene):
+    generator, portrait, _, _ = scene
+    silence = generator.drive(Speech(torch.zeros(16_000), 16_000))
+    objective = NullifyRollout(loud=0.4).bind(generator, portrait, [silence])
+    voice, hush = objective.draw(random())[0].heard
+    assert torch.equal(voice, hush)
 
 
 def test_lip_weight_draws_the_loss_to_the_lips(scene):

@@ -50,6 +50,10 @@ class NullifyAudio:
             start, as long as a short descent takes, and gained nothing at the built-in generator.
         quiet: share of draws that hear silence or noise instead of speech in the static term.
         min_snr: weight timesteps by min-SNR (gamma 5).
+        loud: 0..1; only stretches of speech are drawn whose features differ from silence (root
+            mean square) by at least this share of the most that any of their recording's do. 0
+            draws them anywhere, also in pauses and in the silence that fills a recording up to
+            whole clips, from which an invariance learns nothing.
     """
 
     intervals: tuple[tuple[int, int], ...] = ((400, 1000),)
@@ -63,13 +67,14 @@ class NullifyAudio:
     talking: float = 0.0
     quiet: float = 0.0
     min_snr: bool = False
+    loud: float = 0.0
 
     def __post_init__(self) -> None:
         check_whole("nullifying loss: draws", self.draws, 1, 1000)
         check_whole("nullifying loss: frames", self.frames, 1, 1000)
         for name in ("static", "silence", "other_voice", "lip", "face"):
             check_number(f"nullifying loss: {name}", getattr(self, name), 0, MOST_WEIGHT)
-        for name in ("talking", "quiet"):
+        for name in ("talking", "quiet", "loud"):
             check_number(f"nullifying loss: {name}", getattr(self, name), 0, 1)
         for low, high in self.intervals:
             check_whole("nullifying loss: a timestep", low, 0, 1000)
@@ -125,6 +130,9 @@ class BoundNullify:
         rate = audio[0].speech.sample_rate
         hush = Speech(torch.zeros(round(rate * config.clip_frames / config.fps)), rate)
         self.silence = windows(generator.drive(hush).features, config.audio_margin)
+        self.starts = [
+            _loud_starts(voice, self.silence, self.frames, settings.loud) for voice in self.voices
+        ]
         self.weight = _weight(portrait, settings, config.latent_size)
         with torch.no_grad():
             self.static = generator.encode(portrait.image[None]).cpu()[:, :, None]
@@ -165,20 +173,25 @@ class BoundNullify:
         def chance(share: float) -> bool:
             return float(torch.rand((), generator=random)) < share
 
-        def stretch(heard: Tensor) -> Tensor:
-            start = integer(0, max(1, len(heard) - self.frames + 1))
-            return heard[start : start + self.frames]
+        def spoken() -> Tensor:
+            which = integer(0, len(self.voices))
+            start = self.starts[which][integer(0, len(self.starts[which]))]
+            return self.voices[which][start : start + self.frames]
+
+        def hush() -> Tensor:
+            start = integer(0, max(1, len(self.silence) - self.frames + 1))
+            return self.silence[start : start + self.frames]
 
         low, high = settings.intervals[integer(0, len(settings.intervals))]
-        voice = stretch(self.voices[integer(0, len(self.voices))])
+        voice = spoken()
         if chance(settings.quiet):
-            voice = stretch(self.silence)
+            voice = hush()
         frames = len(voice)
         heard = [voice]
         if settings.silence:
-            heard.append(stretch(self.silence)[:frames])
+            heard.append(hush()[:frames])
         if settings.other_voice:
-            heard.append(stretch(self.voices[integer(0, len(self.voices))])[:frames])
+            heard.append(spoken()[:frames])
         base = self.static.expand(-1, -1, frames, -1, -1)
         if self.talking and chance(settings.talking):
             clip = self.talking[integer(0, len(self.talking))]
@@ -253,6 +266,13 @@ class BoundNullify:
         if settings.min_snr:
             loss = loss * float(self.snr_weight[draw.timestep])
         return loss
+
+
+def _loud_starts(voice: Tensor, silence: Tensor, frames: int, least: float) -> list[int]:
+    """Where stretches of so many frames begin that are loud enough, see `NullifyAudio.loud`."""
+    apart = (voice - silence[:1]).flatten(1).square().mean(1)
+    loudness = apart.unfold(0, min(frames, len(apart)), 1).mean(-1).sqrt()
+    return (loudness >= least * loudness.max()).nonzero().flatten().tolist()
 
 
 def _weight(portrait: Portrait, settings: NullifyAudio, side: int) -> Tensor:

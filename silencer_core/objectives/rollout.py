@@ -33,7 +33,7 @@ class NullifyRollout:
         steps: of DDIM, from pure noise to the clip; every step is differentiated, so that memory
             grows with them.
         guidance: each draw takes one of these.
-        draws, frames, lip: as for `NullifyAudio`.
+        draws, frames, lip, loud: as for `NullifyAudio`.
         static: weight of the clip's squared distance to the static portrait's latent.
         silence: weight of its squared distance to the clip that silence makes from the same noise.
     """
@@ -45,12 +45,14 @@ class NullifyRollout:
     lip: float = 12.0
     static: float = 0.0
     silence: float = 1.0
+    loud: float = 0.0
 
     def __post_init__(self) -> None:
         for name, most in (("steps", 1000), ("draws", 1000), ("frames", 1000)):
             check_whole(f"rollout: {name}", getattr(self, name), 1, most)
         for name in ("lip", "static", "silence"):
             check_number(f"rollout: {name}", getattr(self, name), 0, MOST_WEIGHT)
+        check_number("rollout: loud", self.loud, 0, 1)
         for guidance in self.guidance:
             check_number("rollout: guidance", guidance, 0, 100)
         if not self.guidance:
@@ -74,6 +76,7 @@ class NullifyRollout:
             lip=self.lip,
             static=self.static,
             silence=self.silence,
+            loud=self.loud,
         )
         return BoundRollout(self, shared, generator, portrait, audio, seed)
 
