@@ -11,7 +11,7 @@ from tiny import babble, drawn_photo, mask_of_face, tiny_generator
 from silencer_core.audio import Speech
 from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.sampling import denoise_clip
-from silencer_core.objectives.nullify import NullifyAudio
+from silencer_core.objectives.nullify import NullifyAudio, _loud_starts
 from silencer_core.objectives.rollout import NullifyRollout
 from silencer_core.objectives.silencer1_objective import Silencer1AsCoded
 
@@ -117,6 +117,11 @@ def test_a_silent_recording_can_be_drawn_from(scene):
     objective = NullifyRollout(loud=0.4).bind(generator, portrait, [silence])
     voice, hush = objective.draw(random())[0].heard
     assert torch.equal(voice, hush)
+
+
+def test_large_features_in_half_precision_have_a_loudness():
+    voice = torch.full((6, 5, 2, 8), 1000.0, dtype=torch.float16)
+    assert _loud_starts(voice, torch.zeros_like(voice), frames=4, least=0.0) == [0, 1, 2]
 
 
 def test_lip_weight_draws_the_loss_to_the_lips(scene):

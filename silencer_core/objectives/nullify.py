@@ -173,14 +173,16 @@ class BoundNullify:
         def chance(share: float) -> bool:
             return float(torch.rand((), generator=random)) < share
 
+        def stretch(heard: Tensor, starts: Sequence[int]) -> Tensor:
+            start = starts[integer(0, len(starts))]
+            return heard[start : start + self.frames]
+
         def spoken() -> Tensor:
             which = integer(0, len(self.voices))
-            start = self.starts[which][integer(0, len(self.starts[which]))]
-            return self.voices[which][start : start + self.frames]
+            return stretch(self.voices[which], self.starts[which])
 
         def hush() -> Tensor:
-            start = integer(0, max(1, len(self.silence) - self.frames + 1))
-            return self.silence[start : start + self.frames]
+            return stretch(self.silence, range(len(self.silence) - self.frames + 1))
 
         low, high = settings.intervals[integer(0, len(settings.intervals))]
         voice = spoken()
@@ -270,7 +272,8 @@ class BoundNullify:
 
 def _loud_starts(voice: Tensor, silence: Tensor, frames: int, least: float) -> list[int]:
     """Where stretches of so many frames begin that are loud enough, see `NullifyAudio.loud`."""
-    apart = (voice - silence[:1]).flatten(1).square().mean(1)
+    # Frame by frame, as a long recording's windows fill the memory once already.
+    apart = torch.stack([(frame - silence[0]).float().square().mean() for frame in voice])
     loudness = apart.unfold(0, min(frames, len(apart)), 1).mean(-1).sqrt()
     return (loudness >= least * loudness.max()).nonzero().flatten().tolist()
 
