@@ -16,7 +16,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from protection import compiled, tabulate, with_clips
+from protection import compiled, method, tabulate, with_clips
 
 from silencer_core.audio import Speech
 from silencer_core.bench_protect import Trial, Tried, cells, photos_with_a_face
@@ -25,7 +25,7 @@ from silencer_core.objectives.rollout import NullifyRollout
 from silencer_core.optimise.budget import Budget
 from silencer_core.optimise.descent import Descent
 from silencer_core.photo import Photo
-from silencer_core.presets import PRESETS, SAMPLINGS, Preset
+from silencer_core.presets import SAMPLINGS, Preset
 from silencer_core.purifiers.sequence import NONE
 from silencer_core.voices import held_out_voices
 
@@ -74,7 +74,8 @@ class KnowingTrial(Trial):
 def least(found: Iterable[Tried], before: Iterable[dict], count: int) -> list[dict]:
     """The wide window's 90th percentile over `count` portraits, were all others left nothing.
 
-    Beside it stands what "NAME before" left, or where there is none, the preset of that name.
+    Beside it stands what "NAME before" left, whatever share of its change (`NAME~change`) may be
+    made, or where there is none, the preset of that name.
     """
     tenths = {
         (row["preset"], row["purify"], row["guidance"]): row["window_ratio"]["p90"]
@@ -85,7 +86,7 @@ def least(found: Iterable[Tried], before: Iterable[dict], count: int) -> list[di
         known = [one.window_ratio for one in group]
         tenth = float(np.percentile([*known, *[0.0] * (count - len(known))], 90))
         name, *_ = preset.partition(",")
-        earlier = f"{name} before"
+        earlier = f"{name.partition('~')[0]} before"
         was = tenths[earlier if (earlier, purify, guidance) in tenths else name, purify, guidance]
         row = {"preset": preset, "purify": purify, "guidance": guidance}
         out.append(row | {"before": was, "least": tenth, "ratio": tenth / was})
@@ -98,7 +99,9 @@ def main(
     store: Annotated[Path, typer.Option(help="The .jsonl to add figures to.")],
     table: Annotated[Path, typer.Option(help="The .json for medians and intervals.")],
     before: Annotated[Path, typer.Option(help="The .json of what presets left before.")],
-    presets: Annotated[str, typer.Option(help="Separated by semicolons.")] = "strong",
+    presets: Annotated[
+        str, typer.Option(help="Methods whose PSNR may be spent, separated by semicolons.")
+    ] = "strong",
     guidance: Annotated[str, typer.Option(help="Separated by commas.")] = "1,2",
     steps: Annotated[int, typer.Option(help="Of each protection.")] = 100,
     count: Annotated[int, typer.Option(help="Portraits, at most, with those passed over.")] = 20,
@@ -114,7 +117,7 @@ def main(
     generator = load_generator()
     guidances = [float(value) for value in guidance.split(",")]
     chosen = [
-        knowing(PRESETS[name], guidances, frames, steps, diffusion, face_only)
+        knowing(method(name), guidances, frames, steps, diffusion, face_only)
         for name in presets.split(";")
     ]
     trial = KnowingTrial(
