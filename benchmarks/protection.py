@@ -257,6 +257,11 @@ def against(ours: str) -> Callable[[list[Tried]], dict]:
     return lambda found: {"duels": duels(found, ours)} if ours else {}
 
 
+def base_of(preset: str) -> str:
+    """The preset's name without a share of its change (`NAME~change`)."""
+    return preset.partition("~")[0]
+
+
 def tails(found: Iterable[Tried]) -> list[dict]:
     """The worst tenth of every preset beside that of `BEFORE`, on the portraits that both have.
 
@@ -264,8 +269,8 @@ def tails(found: Iterable[Tried]) -> list[dict]:
     """
     groups, out = cells(found), []
     for (preset, purify, guidance), group in groups.items():
-        name, _, _ = preset.partition("~")
-        before = {one.portrait: one for one in groups.get((f"{name} before", purify, guidance), ())}
+        earlier = f"{base_of(preset)} before"
+        before = {one.portrait: one for one in groups.get((earlier, purify, guidance), ())}
         row = {"preset": preset, "purify": purify, "guidance": guidance}
         for figure in ("gain_ratio", "window_ratio"):
             both = [

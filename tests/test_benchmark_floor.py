@@ -77,9 +77,10 @@ def test_what_the_preset_leaves_now_is_not_taken_for_before(floor):
     assert row["before"] == 0.42
 
 
-def test_a_larger_change_stands_beside_the_same_before(floor):
+@pytest.mark.parametrize("preset", ["strong", "strong before"])
+def test_a_larger_change_stands_beside_the_same_before(floor, preset):
     names = {field.name: 0.0 for field in fields(Tried)}
     told = {"preset": "strong~30, all-knowing", "purify": "none", "guidance": 2.0}
-    left = told | {"preset": "strong before", "window_ratio": {"p90": 0.42}}
+    left = told | {"preset": preset, "window_ratio": {"p90": 0.42}}
     (row,) = floor.least([Tried(**names | told)], [left], count=20)
     assert row["before"] == 0.42
