@@ -192,10 +192,9 @@ def silence(figures: dict) -> str:
     lines = []
     for row in figures["rows"]:
         gain = row["gain_ratio"]
-        cells = [row["purify"], f"{row['guidance']:g}", _portraits(row), _span(gain), _p90(gain)]
-        lines.append(cells)
+        lines.append([*_cell(row), _portraits(row), _span(gain), _p90(gain)])
     titles = ["portraits", "gain of silence / of speech", "90th percentile"]
-    return _markdown(["clean-up", "guidance", *titles], lines)
+    return _markdown([*CELL, *titles], lines)
 
 
 def _beyond(paired: dict | None) -> str:

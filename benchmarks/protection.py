@@ -159,6 +159,14 @@ class KeepingTrial(Trial):
         return found
 
 
+def keeping(settings: Sequence, folder: Path | None) -> Trial:
+    """A trial of these settings; given a folder, one that keeps protected photos there."""
+    if folder is None:
+        return Trial(*settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    return KeepingTrial(*settings, folder=folder)
+
+
 @dataclass(frozen=True)
 class Missing:
     """A trial of only what a store does not hold yet.
@@ -351,9 +359,7 @@ def main(
         [load_generator(also)] if also else [],
         draws,
     )
-    if keep:
-        keep.mkdir(parents=True, exist_ok=True)
-    trial = KeepingTrial(*settings, folder=keep) if keep else Trial(*settings)
+    trial = keeping(settings, keep)
     photos = list(photos_with_a_face(portraits, count, trial.generator))
     tabulate(trial, photos, store, table, workers, against(ours))
 

@@ -2,25 +2,26 @@
 
 The gain of its mouth on the speech's openings when it is given silence instead, as a share of the
 gain with speech. No protection can score less but by chance: it is the noise of the meter and of
-a mouth that idles.
+a mouth that idles. Given protected photos, too, it idles in other ways.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from protection import compiled, with_clips, write_table
+from protection import compiled, keeping, method, with_clips, write_table
 from torch import Tensor
 
 from silencer_core.audio import Speech
-from silencer_core.bench_protect import LEAST_GAIN, Trial, photos_with_a_face
+from silencer_core.bench_protect import LEAST_GAIN, Trial, photos_with_a_face, try_presets
 from silencer_core.generators import load_generator
 from silencer_core.generators.hallo.generator import Hallo
+from silencer_core.photo import Photo
 from silencer_core.purifiers.sequence import NONE, purify
 from silencer_core.scores.attack import attack
 from silencer_core.scores.intervals import interval
@@ -33,50 +34,78 @@ from silencer_core.voices import held_out_voices
 
 @dataclass(frozen=True)
 class Heard:
-    """Gains of one portrait at one guidance, with speech and with silence."""
+    """Gains of one portrait at one guidance: its own with speech, a photo of it with silence."""
 
+    photo: str
     guidance: float
     speech: float
     silence: float
 
 
-def targets(generator: Hallo, photo: Tensor, sequence: str, draws: int) -> list[Target]:
-    """The photo after each draw of a clean-up, as `verify` meets it."""
+@dataclass(frozen=True)
+class Hushed:
+    """Silence for the untouched photo and for what every preset of a trial makes of it."""
+
+    trial: Trial
+
+    def __call__(self, number: int, name: str, photo: Photo) -> list[Heard]:
+        """One portrait."""
+        trial, photos = self.trial, {UNPROTECTED: photo.pixels}
+        for preset in trial.presets:
+            photos[preset.name] = trial.protected(number, name, photo, preset).pixels
+        (sequence,) = trial.purifiers
+        met = targets(trial.attacker, photos, sequence, trial.draws)
+        said, seeds = trial.said(number), trial.seeds(number)
+        return [
+            one
+            for guidance in trial.guidances
+            for one in heard(trial.attacker, met, said, seeds, guidance, trial.frames)
+        ]
+
+
+def targets(
+    generator: Hallo, photos: Mapping[str, Tensor], sequence: str, draws: int
+) -> list[list[Target]]:
+    """All photos after each draw of a clean-up, as `verify` meets them."""
     finder = Finder(generator.config, generator.faces())
-    untouched = finder.find(photo)
+    untouched = finder.find(photos[UNPROTECTED])
     found = []
     for draw in range(draws):
         clean = partial(purify, seed=draw, generator=generator, place=untouched)
-        found += finder.targets({UNPROTECTED: photo}, sequence, clean, lambda: untouched)
+        found.append(list(finder.targets(photos, sequence, clean, lambda: untouched)))
     return found
 
 
 def heard(
     generator: Hallo,
-    portraits: Sequence[Target],
+    met: Sequence[Sequence[Target]],
     speeches: Sequence[Speech],
     seeds: Sequence[int],
     guidance: float,
     frames: int,
-) -> Heard:
-    """Means over the targets, each attacked with another seed."""
-    meter, spoken, silent = built_in_meter(), 0.0, 0.0
-    for target, seed in zip(portraits, seeds, strict=True):
-        runs = attack(generator, target.portrait, speeches, seed, guidance, frames=frames)
-        said = [read_openings(meter, video, target.mouth) for video in runs.spoken]
-        hush = read_openings(meter, runs.silent, target.mouth)
-        spoken += gain(runs.asked, said) / len(seeds)
-        silent += gain(runs.asked, [hush[: len(one)] for one in runs.asked]) / len(seeds)
-    return Heard(guidance, spoken, silent)
+) -> list[Heard]:
+    """Of every photo, means over the draws of the clean-up, each attacked with another seed."""
+    meter, spoken = built_in_meter(), 0.0
+    silent = {one.photo: 0.0 for one in met[0]}
+    for photos, seed in zip(met, seeds, strict=True):
+        for target in photos:
+            runs = attack(generator, target.portrait, speeches, seed, guidance, frames=frames)
+            hush = read_openings(meter, runs.silent, target.mouth)
+            hushes = [hush[: len(one)] for one in runs.asked]
+            silent[target.photo] += gain(runs.asked, hushes) / len(seeds)
+            if target.photo == UNPROTECTED:
+                said = [read_openings(meter, video, target.mouth) for video in runs.spoken]
+                spoken += gain(runs.asked, said) / len(seeds)
+    return [Heard(photo, guidance, spoken, one) for photo, one in silent.items()]
 
 
 def rows(found: Sequence[Heard], purify: str) -> list[dict]:
-    """Per guidance, the size of silence's gain over that of speech, where there is one."""
+    """Per photo and guidance the size of silence's gain over that of speech, where there is one."""
     out = []
-    for guidance in dict.fromkeys(one.guidance for one in found):
-        here = [one for one in found if one.guidance == guidance]
+    for photo, guidance in dict.fromkeys((one.photo, one.guidance) for one in found):
+        here = [one for one in found if (one.photo, one.guidance) == (photo, guidance)]
         told = [abs(one.silence) / one.speech for one in here if one.speech >= LEAST_GAIN]
-        row = {"purify": purify, "guidance": guidance, "portraits": len(here)}
+        row = {"preset": photo, "purify": purify, "guidance": guidance, "portraits": len(here)}
         out.append(row | {"gain_ratio": asdict(interval(told))})
     return out
 
@@ -84,24 +113,37 @@ def rows(found: Sequence[Heard], purify: str) -> list[dict]:
 def main(
     portraits: Annotated[Path, typer.Option(help="Folder of photos of faces.")],
     table: Annotated[Path, typer.Option(help="The .json for medians and percentiles.")],
+    methods: Annotated[
+        str, typer.Option(help="Also protected by these; as for protection.py.")
+    ] = "",
     purify: Annotated[str, typer.Option(help="A clean-up.")] = NONE,
     guidance: Annotated[str, typer.Option(help="Separated by commas.")] = "1,2",
     count: Annotated[int, typer.Option(help="Portraits, at most.")] = 20,
     frames: Annotated[int, typer.Option(help="Video frames per attack.")] = 16,
     draws: Annotated[int, typer.Option(help="Attacks on each photo; see `Trial`.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
+    keep: Annotated[Path | None, typer.Option(help="Folder for the protected photos.")] = None,
     fast: Annotated[bool, typer.Option("--compile", help="Compile the attacker first.")] = False,
 ) -> None:
     """Give portraits speech and silence, and compare."""
     generator = load_generator()
-    attacks = with_clips(compiled(generator) if fast else generator, frames)
-    trial = Trial(attacks, held_out_voices(), [], [purify], [], frames, draws=draws)
+    settings = (
+        generator,
+        held_out_voices(),
+        [method(name.strip()) for name in methods.split(";") if name],
+        [purify],
+        [float(value) for value in guidance.split(",")],
+        frames,
+        with_clips(compiled(generator) if fast else generator, frames),
+        [],
+        draws,
+    )
+    trial = keeping(settings, keep)
     found: list[Heard] = []
-    for number, (_, photo) in enumerate(photos_with_a_face(portraits, count, generator)):
-        met = targets(attacks, photo.pixels, purify, draws)
-        said, seeds = trial.said(number), trial.seeds(number)
-        for strength in map(float, guidance.split(",")):
-            found.append(heard(attacks, met, said, seeds, strength, frames))
-        print(f"{number + 1} portraits", flush=True)
+    photos = list(photos_with_a_face(portraits, count, generator))
+    for number, some in enumerate(try_presets(Hushed(trial), photos, workers), start=1):
+        found += some
+        print(f"{number} of {len(photos)} portraits", flush=True)
     write_table(table, {"rows": rows(found, purify)})
 
 

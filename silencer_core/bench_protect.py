@@ -227,13 +227,13 @@ def _tried(
     )
 
 
-Try = Callable[[int, str, Photo], list[Tried]]
+Try = Callable[[int, str, Photo], list]
 _trial: Try | None = None
 
 
 def try_presets(
     trial: Try, photos: Sequence[tuple[str, Photo]], workers: int = 1
-) -> Iterator[list[Tried]]:
+) -> Iterator[list]:
     """Protect every photo with every preset, against the package's own voices, and attack it.
 
     Each portrait is attacked with another two of the voices, none of which the protection heard.
@@ -251,7 +251,7 @@ def try_presets(
         yield from pool.imap(_try, jobs)
 
 
-def _try(job: tuple[int, str, Photo]) -> list[Tried]:
+def _try(job: tuple[int, str, Photo]) -> list:
     return _trial(*job)
 
 

@@ -44,9 +44,10 @@ def test_the_colour_difference_is_shown_where_every_row_has_it(card):
 
 def test_silence_is_shown_beside_how_many_spoke(card):
     gain = {"median": 0.02, "low": 0.01, "high": 0.03, "p90": 0.07, "count": 16}
-    row = {"purify": "none", "guidance": 1.0, "portraits": 20, "gain_ratio": gain}
+    cell = {"preset": "strong", "purify": "none", "guidance": 1.0}
+    row = cell | {"portraits": 20, "gain_ratio": gain}
     *_, line = card.silence({"rows": [row]}).splitlines()
-    assert line == "| none | 1 | 20 (16) | 0.020 (0.010 to 0.030) | 0.07 |"
+    assert line == "| strong | none | 1 | 20 (16) | 0.020 (0.010 to 0.030) | 0.07 |"
 
 
 def test_a_grid_has_methods_down_and_clean_ups_across(card):

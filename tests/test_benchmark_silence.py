@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import drawn_photo, tiny_generator
+from tiny import babble, drawn_photo, tiny_generator
+
+from silencer_core.bench_protect import Trial
+from silencer_core.photo import Photo
+from silencer_core.presets import PRESETS, with_steps
 
 PHOTO = drawn_photo(side=96, seed=96)  # whose face is found
 
@@ -15,20 +19,36 @@ def silence(benchmark_script):
 
 
 def test_the_size_of_silences_gain_is_divided_by_that_of_speech(silence):
-    found = [silence.Heard(2.0, 0.5, -0.1), silence.Heard(2.0, 0.4, 0.02)]
+    found = [silence.Heard("photo", 2.0, 0.5, -0.1), silence.Heard("photo", 2.0, 0.4, 0.02)]
     (row,) = silence.rows(found, "none")
     assert row["gain_ratio"]["median"] == pytest.approx((0.2 + 0.05) / 2)
 
 
 def test_portraits_that_do_not_speak_are_counted_but_not_divided_by(silence):
-    found = [silence.Heard(1.0, 0.01, 0.1), silence.Heard(1.0, 0.4, 0.02)]
+    found = [silence.Heard("photo", 1.0, 0.01, 0.1), silence.Heard("photo", 1.0, 0.4, 0.02)]
     (row,) = silence.rows(found, "none")
     assert (row["portraits"], row["gain_ratio"]["count"]) == (2, 1)
 
 
+def test_photos_are_told_apart(silence):
+    found = [silence.Heard("one", 2.0, 0.5, 0.1), silence.Heard("other", 2.0, 0.5, 0.2)]
+    told = {row["preset"]: row["gain_ratio"]["median"] for row in silence.rows(found, "none")}
+    assert told == {"one": pytest.approx(0.2), "other": pytest.approx(0.4)}
+
+
 def test_every_draw_of_a_clean_up_is_another_and_none_is_the_photo(silence):
     generator = tiny_generator()
-    first, second = silence.targets(generator, PHOTO, "noise:0.1", 2)
+    (first,), (second,) = silence.targets(generator, {"unprotected": PHOTO}, "noise:0.1", 2)
     assert not torch.equal(first.portrait.image, second.portrait.image)
-    (untouched,) = silence.targets(generator, PHOTO, "none", 1)
+    ((untouched,),) = silence.targets(generator, {"unprotected": PHOTO}, "none", 1)
     assert torch.equal(untouched.clean, untouched.portrait.image / 2 + 0.5)
+
+
+def test_protected_photos_are_given_silence_beside_the_untouched_one(silence):
+    generator, preset = tiny_generator(), with_steps(PRESETS["fast"], 1)
+    voices = [babble(seed, 0.3) for seed in range(2)]
+    settings = (generator, voices, [preset], ["none"], [2.0], 4, generator)
+    found = silence.Hushed(Trial(*settings))(0, "photo.png", Photo(PHOTO))
+    assert [one.photo for one in found] == ["unprotected", "fast"]
+    assert found[0].speech == found[1].speech
+    assert found[0].silence != found[1].silence
