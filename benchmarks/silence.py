@@ -2,28 +2,36 @@
 
 The gain of its mouth on the speech's openings when it is given silence instead, as a share of the
 gain with speech. No protection can score less but by chance: it is the noise of the meter and of
-a mouth that idles. Given protected photos, too, it idles in other ways.
+a mouth that idles. Given protected photos, too, it idles in other ways; with --tried, this is taken
+from the gains that protection.py found in the same attacks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from protection import compiled, keeping, method, with_clips, write_table
+from protection import compiled, keeping, method, stored, tails, with_clips, write_table
 from torch import Tensor
 
 from silencer_core.audio import Speech
-from silencer_core.bench_protect import LEAST_GAIN, Trial, photos_with_a_face, try_presets
+from silencer_core.bench_protect import (
+    LEAST_GAIN,
+    Trial,
+    Tried,
+    photos_with_a_face,
+    try_presets,
+)
+from silencer_core.errors import SilencerError
 from silencer_core.generators import load_generator
 from silencer_core.generators.hallo.generator import Hallo
 from silencer_core.photo import Photo
 from silencer_core.purifiers.sequence import NONE, purify
-from silencer_core.scores.attack import attack
+from silencer_core.scores.attack import attack, hushed
 from silencer_core.scores.intervals import interval
 from silencer_core.scores.motion import gain
 from silencer_core.scores.mouth import built_in_meter, read_openings
@@ -31,11 +39,14 @@ from silencer_core.scores.targets import Finder, Target
 from silencer_core.scores.verify import UNPROTECTED
 from silencer_core.voices import held_out_voices
 
+SAME = 0.002  # of gains: what four decimals and another order of sums change
+
 
 @dataclass(frozen=True)
 class Heard:
     """Gains of one portrait at one guidance: its own with speech, a photo of it with silence."""
 
+    portrait: str
     photo: str
     guidance: float
     speech: float
@@ -59,7 +70,7 @@ class Hushed:
         return [
             one
             for guidance in trial.guidances
-            for one in heard(trial.attacker, met, said, seeds, guidance, trial.frames)
+            for one in heard(name, trial.attacker, met, said, seeds, guidance, trial.frames)
         ]
 
 
@@ -77,6 +88,7 @@ def targets(
 
 
 def heard(
+    portrait: str,
     generator: Hallo,
     met: Sequence[Sequence[Target]],
     speeches: Sequence[Speech],
@@ -85,18 +97,47 @@ def heard(
     frames: int,
 ) -> list[Heard]:
     """Of every photo, means over the draws of the clean-up, each attacked with another seed."""
-    meter, spoken = built_in_meter(), 0.0
-    silent = {one.photo: 0.0 for one in met[0]}
+    meter, speech = built_in_meter(), 0.0
+    silence = {one.photo: 0.0 for one in met[0]}
     for photos, seed in zip(met, seeds, strict=True):
         for target in photos:
-            runs = attack(generator, target.portrait, speeches, seed, guidance, frames=frames)
-            hush = read_openings(meter, runs.silent, target.mouth)
-            hushes = [hush[: len(one)] for one in runs.asked]
-            silent[target.photo] += gain(runs.asked, hushes) / len(seeds)
+            settings = (generator, target.portrait, speeches, seed, guidance)
             if target.photo == UNPROTECTED:
+                runs = attack(*settings, frames=frames)
+                asked, silent = runs.asked, runs.silent
                 said = [read_openings(meter, video, target.mouth) for video in runs.spoken]
-                spoken += gain(runs.asked, said) / len(seeds)
-    return [Heard(photo, guidance, spoken, one) for photo, one in silent.items()]
+                speech += gain(asked, said) / len(seeds)
+            else:
+                asked, silent = hushed(*settings, frames=frames)
+            hush = read_openings(meter, silent, target.mouth)
+            silence[target.photo] += gain(asked, [hush[: len(one)] for one in asked]) / len(seeds)
+    return [Heard(portrait, photo, guidance, speech, one) for photo, one in silence.items()]
+
+
+def answers(tried: Iterable[Tried], found: Sequence[Heard]) -> list[Tried]:
+    """Figures with the gain of silence taken from every gain: what is left answers the speech.
+
+    A mouth that idles does so with either from the same noise, and with speech that it does not
+    hear it moves by chance alone. What nobody gave silence to is left out.
+
+    Raises:
+        SilencerError: these were not the same attacks.
+    """
+    idle = {(one.portrait, one.photo, one.guidance): one for one in found}
+    out = []
+    for one in tried:
+        own = idle.get((one.portrait, one.preset, one.guidance))
+        if own is None:
+            continue
+        if abs(own.speech - one.gain_unprotected) > SAME:
+            raise SilencerError(
+                f"{one.portrait}: unprotected, speech gained {own.speech:.4f} here and "
+                f"{one.gain_unprotected:.4f} there: give the store of the same attacks."
+            )
+        untouched = idle[one.portrait, UNPROTECTED, one.guidance]
+        left, whole = one.gain - own.silence, one.gain_unprotected - untouched.silence
+        out.append(replace(one, gain=left, gain_unprotected=whole, gain_ratio=left / whole))
+    return out
 
 
 def rows(found: Sequence[Heard], purify: str) -> list[dict]:
@@ -123,6 +164,9 @@ def main(
     draws: Annotated[int, typer.Option(help="Attacks on each photo; see `Trial`.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
     keep: Annotated[Path | None, typer.Option(help="Folder for the protected photos.")] = None,
+    tried: Annotated[
+        Path | None, typer.Option(help="Store of protection.py, of the same attacks.")
+    ] = None,
     fast: Annotated[bool, typer.Option("--compile", help="Compile the attacker first.")] = False,
 ) -> None:
     """Give portraits speech and silence, and compare."""
@@ -144,7 +188,10 @@ def main(
     for number, some in enumerate(try_presets(Hushed(trial), photos, workers), start=1):
         found += some
         print(f"{number} of {len(photos)} portraits", flush=True)
-    write_table(table, {"rows": rows(found, purify)})
+    told = {"rows": rows(found, purify)}
+    if tried:
+        told["tails"] = tails(answers(stored(tried), found))
+    write_table(table, told)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from silencer_core.generators.mini.mel import MelFeatures
 from silencer_core.generators.mini.sizes import MINI
 from silencer_core.portrait import find_portrait
 from silencer_core.scores import attack as attacking
-from silencer_core.scores.attack import attack, runs_of
+from silencer_core.scores.attack import attack, hushed, runs_of
 
 TINY = replace(
     MINI,
@@ -87,6 +87,13 @@ def test_the_other_voice_is_the_next_speech(runs):
 
 def test_silence_is_another_video_than_speech(runs):
     assert not torch.equal(runs.silent[:10], runs.spoken[0])
+
+
+def test_silence_alone_is_what_an_attack_says_of_it(generator, portrait, runs):
+    voices = [speech(500, 0.4), speech(800, 0.6)]
+    asked, silent = hushed(generator, portrait, voices, seed=3, guidance=1.0)
+    assert torch.equal(silent, runs.silent)
+    assert all(map(torch.equal, asked, runs.asked))
 
 
 def test_the_floor_is_far_below_what_speech_does(runs):

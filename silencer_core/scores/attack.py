@@ -85,11 +85,10 @@ def attack(
         raise SilencerError("speech: none was given; an attack needs at least one recording")
     guidance = generator.config.guidance if guidance is None else guidance
     heard = [_heard(generator, speech, frames) for speech in speeches]
-    longest = max((one.audio for one in heard), key=lambda audio: audio.frames)
     pairs = [(portrait, one.audio) for one in heard]
     if len(heard) == 1:
         pairs.append((portrait, _heard(generator, _backwards(speeches[0]), frames).audio))
-    pairs.append((portrait, _hush(generator, longest)))
+    pairs.append((portrait, _hush(generator, _longest(heard))))
     if floor:
         pairs.append((_nudged(portrait, generator.dtype), heard[0].audio))
     films = _films(generator, pairs, steps, guidance, seed, progress, cancelled)
@@ -105,6 +104,26 @@ def attack(
         guidance=guidance,
         seed=seed,
     )
+
+
+def hushed(
+    generator: Hallo,
+    portrait: Portrait,
+    speeches: Sequence[Speech],
+    seed: int,
+    guidance: float | None = None,
+    frames: int | None = None,
+) -> tuple[list[Tensor], Tensor]:
+    """What `attack` says of silence, with nothing else made.
+
+    Returns:
+        the mouth opening that each speech would have asked for, `[F_i]`, and the silent video.
+    """
+    guidance = generator.config.guidance if guidance is None else guidance
+    heard = [_heard(generator, speech, frames) for speech in speeches]
+    hush = _hush(generator, _longest(heard))
+    (film,) = _films(generator, [(portrait, hush)], None, guidance, seed, None, None)
+    return [one.asked for one in heard], film
 
 
 def _films(
@@ -148,6 +167,10 @@ class _Heard(NamedTuple):
 
     audio: DrivingAudio
     asked: Tensor
+
+
+def _longest(heard: Sequence[_Heard]) -> DrivingAudio:
+    return max((one.audio for one in heard), key=lambda audio: audio.frames)
 
 
 def _heard(generator: Hallo, speech: Speech, frames: int | None) -> _Heard:
