@@ -3,7 +3,8 @@
 A protection that knows what none can: the very recordings that the attacker will play, the length
 of his clips, his guidances, and whether he cleans anything. It may change all that the generator
 sees, or the face alone as presets do, keeps the preset's PSNR and takes its time. What it leaves,
-one that knows less and has no more to spend cannot be asked to take away.
+one that knows less and has no more to spend cannot be asked to take away: of the wide window, or
+with --lip of the mouth's movement.
 """
 
 from __future__ import annotations
@@ -39,17 +40,18 @@ def knowing(
     steps: int,
     diffusion: float = 0.0,
     face_only: bool = False,
+    lip: float = 0.0,
 ) -> Preset:
     """A preset's PSNR, spent by one who knows the attack."""
-    objective = NullifyRollout(guidance=tuple(guidances), frames=frames, lip=0.0)
+    objective = NullifyRollout(guidance=tuple(guidances), frames=frames, lip=lip)
     if diffusion:
         objective = replace(
             SAMPLINGS, objective=objective, share=0.0, diffusion=1.0, diffusion_time=diffusion
         )
     budget = Budget(1.0, face_only=face_only, psnr=chosen.budget.psnr)
     descent = Descent(steps, norm="l2", rate=_RATE * budget.rms)
-    place = " in the face" if face_only else ""
-    return Preset(f"{chosen.name}, all-knowing{place}", objective, budget, descent)
+    aim = " in the face" * face_only + ", lips first" * bool(lip)
+    return Preset(f"{chosen.name}, all-knowing{aim}", objective, budget, descent)
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def main(
     diffusion: Annotated[float, typer.Option(help="Cleans before attacks; 0 never.")] = 0.0,
     draws: Annotated[int, typer.Option(help="Attacks on each photo; see `Trial`.")] = 1,
     face_only: Annotated[bool, typer.Option("--face-only", help="Change the face alone.")] = False,
+    lip: Annotated[float, typer.Option(help="Weight of the lips in its loss beside 1.")] = 0.0,
     workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
     fast: Annotated[bool, typer.Option("--compile", help="Compile the attacker first.")] = False,
 ) -> None:
@@ -117,7 +120,7 @@ def main(
     generator = load_generator()
     guidances = [float(value) for value in guidance.split(",")]
     chosen = [
-        knowing(method(name), guidances, frames, steps, diffusion, face_only)
+        knowing(method(name), guidances, frames, steps, diffusion, face_only, lip)
         for name in presets.split(";")
     ]
     trial = KnowingTrial(

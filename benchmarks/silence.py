@@ -67,11 +67,11 @@ class Hushed:
         (sequence,) = trial.purifiers
         met = targets(trial.attacker, photos, sequence, trial.draws)
         said, seeds = trial.said(number), trial.seeds(number)
-        return [
-            one
-            for guidance in trial.guidances
-            for one in heard(name, trial.attacker, met, said, seeds, guidance, trial.frames)
-        ]
+        found = []
+        for guidance in trial.guidances:
+            speech, silence = gains(trial.attacker, met, said, seeds, guidance, trial.frames)
+            found += [Heard(name, kind, guidance, speech, one) for kind, one in silence.items()]
+        return found
 
 
 def targets(
@@ -87,16 +87,18 @@ def targets(
     return found
 
 
-def heard(
-    portrait: str,
+def gains(
     generator: Hallo,
     met: Sequence[Sequence[Target]],
     speeches: Sequence[Speech],
     seeds: Sequence[int],
     guidance: float,
     frames: int,
-) -> list[Heard]:
-    """Of every photo, means over the draws of the clean-up, each attacked with another seed."""
+) -> tuple[float, dict[str, float]]:
+    """The untouched photo's with speech and every photo's with silence.
+
+    Means over the draws of the clean-up, each attacked with another seed.
+    """
     meter, speech = built_in_meter(), 0.0
     silence = {one.photo: 0.0 for one in met[0]}
     for photos, seed in zip(met, seeds, strict=True):
@@ -111,7 +113,7 @@ def heard(
                 asked, silent = hushed(*settings, frames=frames)
             hush = read_openings(meter, silent, target.mouth)
             silence[target.photo] += gain(asked, [hush[: len(one)] for one in asked]) / len(seeds)
-    return [Heard(portrait, photo, guidance, speech, one) for photo, one in silence.items()]
+    return speech, silence
 
 
 def answers(tried: Iterable[Tried], found: Sequence[Heard]) -> list[Tried]:

@@ -39,6 +39,13 @@ def test_it_may_keep_to_the_face(floor):
     assert found.name == "strong, all-knowing in the face"
 
 
+def test_it_may_look_at_the_lips_first(floor):
+    found = floor.knowing(PRESETS["strong"], [2.0], frames=8, steps=100, lip=12.0)
+    assert found.objective.lip == 12
+    assert found.name == "strong, all-knowing, lips first"
+    assert floor.knowing(PRESETS["strong"], [2.0], frames=8, steps=100).objective.lip == 0
+
+
 def test_it_knows_the_clean_up(floor):
     found = floor.knowing(PRESETS["strong"], [2.0], frames=8, steps=100, diffusion=0.15).objective
     assert (found.share, found.diffusion, found.diffusion_time) == (0, 1, 0.15)
