@@ -167,7 +167,7 @@ def main(
     workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
     keep: Annotated[Path | None, typer.Option(help="Folder for the protected photos.")] = None,
     tried: Annotated[
-        Path | None, typer.Option(help="Store of protection.py, of the same attacks.")
+        Path | None, typer.Option(exists=True, help="Store of protection.py, of the same attacks.")
     ] = None,
     fast: Annotated[bool, typer.Option("--compile", help="Compile the attacker first.")] = False,
 ) -> None:
@@ -191,9 +191,9 @@ def main(
         found += some
         print(f"{number} of {len(photos)} portraits", flush=True)
     told = {"rows": rows(found, purify)}
+    write_table(table, told)  # before figures of other attacks may be refused
     if tried:
-        told["tails"] = tails(answers(stored(tried), found))
-    write_table(table, told)
+        write_table(table, told | {"tails": tails(answers(stored(tried), found))})
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ def silence(benchmark_script):
     return benchmark_script("silence")
 
 
-def heard(silence, photo: str, speech: float, silent: float, guidance: float = 2.0):
-    return silence.Heard("0.png", photo, guidance, speech, silent)
+def heard(silence, photo: str, speech: float, silent: float):
+    return silence.Heard("0.png", photo, 2.0, speech, silent)
 
 
 def test_the_size_of_silences_gain_is_divided_by_that_of_speech(silence):

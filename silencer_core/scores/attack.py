@@ -81,10 +81,8 @@ def attack(
         SilencerError: no speech, or what `animate` refuses.
         Cancelled: when `cancelled()` says so.
     """
-    if not speeches:
-        raise SilencerError("speech: none was given; an attack needs at least one recording")
+    heard = _all_heard(generator, speeches, frames)
     guidance = generator.config.guidance if guidance is None else guidance
-    heard = [_heard(generator, speech, frames) for speech in speeches]
     pairs = [(portrait, one.audio) for one in heard]
     if len(heard) == 1:
         pairs.append((portrait, _heard(generator, _backwards(speeches[0]), frames).audio))
@@ -111,16 +109,15 @@ def hushed(
     portrait: Portrait,
     speeches: Sequence[Speech],
     seed: int,
-    guidance: float | None = None,
+    guidance: float,
     frames: int | None = None,
 ) -> tuple[list[Tensor], Tensor]:
-    """What `attack` says of silence, with nothing else made.
+    """What `attack` says of silence, with nothing else made; arguments and errors are its own.
 
     Returns:
         the mouth opening that each speech would have asked for, `[F_i]`, and the silent video.
     """
-    guidance = generator.config.guidance if guidance is None else guidance
-    heard = [_heard(generator, speech, frames) for speech in speeches]
+    heard = _all_heard(generator, speeches, frames)
     hush = _hush(generator, _longest(heard))
     (film,) = _films(generator, [(portrait, hush)], None, guidance, seed, None, None)
     return [one.asked for one in heard], film
@@ -167,6 +164,12 @@ class _Heard(NamedTuple):
 
     audio: DrivingAudio
     asked: Tensor
+
+
+def _all_heard(generator: Hallo, speeches: Sequence[Speech], frames: int | None) -> list[_Heard]:
+    if not speeches:
+        raise SilencerError("speech: none was given; an attack needs at least one recording")
+    return [_heard(generator, speech, frames) for speech in speeches]
 
 
 def _longest(heard: Sequence[_Heard]) -> DrivingAudio:
