@@ -5,7 +5,7 @@ Tables stand between `<!-- figures: FILE -->` and `<!-- end -->`; FILE holds the
 what as many photos cost on so many cores, `<!-- batch: FILE -->` what benchmarks/batch.py wrote,
 `<!-- grid: FILE GUIDANCE -->` every method against every clean-up, `<!-- duels: FILE -->` every
 method against ours, `<!-- ablations: FILE -->` every changed setting, `<!-- tails: FILE -->` the
-worst tenth of portraits beside that of "NAME before", `<!-- least: FILE -->` what it cannot fall
+worst tenth of portraits beside that of presets before, `<!-- least: FILE -->` what it cannot fall
 below, `<!-- silence: FILE -->` what benchmarks/silence.py wrote. `--check` only says whether they
 match.
 """
@@ -167,14 +167,14 @@ def tails(figures: dict) -> str:
     )
     lines = []
     for row in figures["tails"]:
-        cells = _cell(row)
+        cells = [row["preset"], row["beside"], *_cell(row)[1:]]
         for name in ("gain_ratio", "window_ratio"):
             found = row[name]
             bold = "**" if found["ratio"] <= 0.75 else ""
             cells += [f"{found['before']:.3f}", f"{found['now']:.3f}"]
             cells.append(f"{bold}{found['ratio']:.2f}{bold} ({_range(found, 2)})")
         lines.append(cells)
-    return _markdown([*CELL, *gain, *window], lines)
+    return _markdown([CELL[0], "beside", *CELL[1:], *gain, *window], lines)
 
 
 def least(figures: dict) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -218,8 +219,13 @@ def stored(store: Path) -> list[Tried]:
 
 
 def line(one: Tried) -> str:
-    """Of a store; figures to four decimals, which is more than they are worth."""
+    """Of a store; figures to four decimals, which is more than they are worth.
+
+    A colour difference that an old store did not note is left out, as NaN is no JSON.
+    """
     figures = {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(one).items()}
+    if math.isnan(one.delta_e):
+        del figures["delta_e"]
     return json.dumps(figures) + "\n"
 
 
@@ -273,23 +279,34 @@ def base_of(preset: str) -> str:
 def tails(found: Iterable[Tried]) -> list[dict]:
     """The worst tenth of every preset beside that of `BEFORE`, on the portraits that both have.
 
+    Of two that differ in visibility, one may stand with another largest change (`~`), not both.
     Of the gain it is the size that counts: below 0 the mouth moves against the speech.
     """
     groups, out = cells(found), []
     for (preset, purify, guidance), group in groups.items():
-        earlier = f"{base_of(preset)} before"
-        before = {one.portrait: one for one in groups.get((earlier, purify, guidance), ())}
-        row = {"preset": preset, "purify": purify, "guidance": guidance}
-        for figure in ("gain_ratio", "window_ratio"):
-            both = [
-                (abs(getattr(before[one.portrait], figure)), abs(getattr(one, figure)))
-                for one in group
-                if one.portrait in before and counts(one, figure)
-            ]
-            if both:
-                row[figure] = asdict(tail(*zip(*both, strict=True)))
-        if "window_ratio" in row:
-            out.append(row)
+        for (other, *place), earlier in groups.items():
+            if base_of(other) != f"{base_of(preset)} before" or place != [purify, guidance]:
+                continue
+            if "~" in other and "~" in preset:
+                continue
+            row = {"preset": preset, "beside": other, "purify": purify, "guidance": guidance}
+            row |= tails_beside(group, earlier)
+            if "window_ratio" in row:
+                out.append(row)
+    return out
+
+
+def tails_beside(group: Iterable[Tried], earlier: Iterable[Tried]) -> dict:
+    """Worst tenths of one preset and one before, by figure; without a figure that none has."""
+    before, out = {one.portrait: one for one in earlier}, {}
+    for figure in ("gain_ratio", "window_ratio"):
+        both = [
+            (abs(getattr(before[one.portrait], figure)), abs(getattr(one, figure)))
+            for one in group
+            if one.portrait in before and counts(one, figure)
+        ]
+        if both:
+            out[figure] = asdict(tail(*zip(*both, strict=True)))
     return out
 
 

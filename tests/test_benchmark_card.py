@@ -98,9 +98,9 @@ def test_the_worst_tenth_is_bold_where_a_quarter_less_is_left_than_before(card):
     def found(before: float, now: float) -> dict:
         return {"before": before, "now": now, "ratio": now / before, "low": 0.5, "high": 1.25}
 
-    told = {"preset": "strong~29", "purify": "none", "guidance": 2.0}
+    told = {"preset": "strong~29", "beside": "strong before", "purify": "none", "guidance": 2.0}
     told |= {"gain_ratio": found(0.1, 0.075), "window_ratio": found(0.4, 0.32)}
     assert card.tails({"tails": [told]}).splitlines()[2:] == [
-        "| strong~29 | none | 2 | 0.100 | 0.075 | **0.75** (0.50 to 1.25) "
+        "| strong~29 | strong before | none | 2 | 0.100 | 0.075 | **0.75** (0.50 to 1.25) "
         "| 0.400 | 0.320 | 0.80 (0.50 to 1.25) |"
     ]

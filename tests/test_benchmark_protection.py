@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields, replace
 
 import pytest
@@ -145,11 +146,22 @@ def test_the_worst_tenth_stands_beside_that_of_the_preset_before(benchmark):
         for name, gain, unprotected in zip("abc", gains, (0.5, 0.5, 0.0), strict=True)
     ]
     (row,) = benchmark.tails([*found, figures("fast", "a")])
-    assert (row["preset"], row["purify"], row["guidance"]) == ("strong~29", "none", 2.0)
+    assert (row["preset"], row["beside"]) == ("strong~29", "strong before")
+    assert (row["purify"], row["guidance"]) == ("none", 2.0)
     assert row["gain_ratio"]["count"] == 2  # c did not speak unprotected
     assert row["gain_ratio"]["before"] == pytest.approx(0.76)
     assert row["gain_ratio"]["now"] == pytest.approx(0.18)  # against the speech counts too
     assert row["window_ratio"]["ratio"] == 1
+
+
+def test_one_of_two_presets_may_stand_with_another_largest_change(benchmark):
+    presets = ("strong", "strong~30", "strong before", "strong before~13")
+    found = [figures(preset, name) for preset in presets for name in "ab"]
+    assert [(row["preset"], row["beside"]) for row in benchmark.tails(found)] == [
+        ("strong", "strong before"),
+        ("strong", "strong before~13"),
+        ("strong~30", "strong before"),
+    ]
 
 
 def test_an_attack_may_make_shorter_clips(benchmark):
@@ -163,3 +175,11 @@ def test_an_attack_may_make_shorter_clips(benchmark):
 def test_stored_figures_have_four_decimals(benchmark):
     one = replace(figures("fast", "a"), gain_ratio=0.123456)
     assert json.loads(benchmark.line(one))["gain_ratio"] == 0.1235
+
+
+def test_a_colour_difference_that_was_not_noted_is_not_stored(benchmark, tmp_path):
+    old = replace(figures("fast", "a"), delta_e=math.nan)
+    (tmp_path / "store.jsonl").write_text(benchmark.line(old))
+    (again,) = benchmark.stored(tmp_path / "store.jsonl")
+    assert math.isnan(again.delta_e)
+    assert "delta_e" not in benchmark.line(again)
