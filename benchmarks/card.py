@@ -25,6 +25,7 @@ DOCUMENTS = (
     "docs/batch.md",
 )
 CELL = ("preset", "clean-up", "guidance")
+CELL_BESIDE = ("preset", "beside", "clean-up", "guidance")
 MINI = (
     ("mouth meter against the truth, correlation", "meter_r"),
     ("drawn people: sync (correlation, best lag within 2 frames)", "rendered.sync"),
@@ -69,6 +70,12 @@ def protections(rows: list[dict]) -> str:
 def _cell(row: dict) -> list[str]:
     """What a figure was measured of; `CELL` are its titles."""
     return [row["preset"], row["purify"], f"{row['guidance']:g}"]
+
+
+def _cell_beside(row: dict) -> list[str]:
+    """The same of two presets; `CELL_BESIDE` are its titles."""
+    preset, *place = _cell(row)
+    return [preset, row["beside"], *place]
 
 
 def _markdown(titles: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -167,24 +174,24 @@ def tails(figures: dict) -> str:
     )
     lines = []
     for row in figures["tails"]:
-        cells = [row["preset"], row["beside"], *_cell(row)[1:]]
+        cells = _cell_beside(row)
         for name in ("gain_ratio", "window_ratio"):
             found = row[name]
             bold = "**" if found["ratio"] <= 0.75 else ""
             cells += [f"{found['before']:.3f}", f"{found['now']:.3f}"]
             cells.append(f"{bold}{found['ratio']:.2f}{bold} ({_range(found, 2)})")
         lines.append(cells)
-    return _markdown([CELL[0], "beside", *CELL[1:], *gain, *window], lines)
+    return _markdown([*CELL_BESIDE, *gain, *window], lines)
 
 
 def least(figures: dict) -> str:
     """What no 90th percentile of the wide window can fall below, beside what was left before."""
     titles = ["wide window left before, 90th percentile", "at least", "at least / before"]
     lines = [
-        [*_cell(row), f"{row['before']:.3f}", f"{row['least']:.3f}", f"{row['ratio']:.2f}"]
+        [*_cell_beside(row), f"{row['before']:.3f}", f"{row['least']:.3f}", f"{row['ratio']:.2f}"]
         for row in figures["least"]
     ]
-    return _markdown([*CELL, *titles], lines)
+    return _markdown([*CELL_BESIDE, *titles], lines)
 
 
 def silence(figures: dict) -> str:

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from protection import base_of, compiled, method, tabulate, with_clips
+from protection import base_of, compiled, earlier, method, tabulate, with_clips
 
 from silencer_core.audio import Speech
 from silencer_core.bench_protect import Trial, Tried, cells, photos_with_a_face
@@ -76,22 +76,24 @@ class KnowingTrial(Trial):
 def least(found: Iterable[Tried], before: Iterable[dict], count: int) -> list[dict]:
     """The wide window's 90th percentile over `count` portraits, were all others left nothing.
 
-    Beside it stands what "NAME before" left, or where there is none, the preset of that name,
+    Beside it stands what `earlier` presets left, or where there is none, the preset of that name,
     whatever share of its change (`NAME~change`) may be made.
     """
     tenths = {
         (row["preset"], row["purify"], row["guidance"]): row["window_ratio"]["p90"]
         for row in before
     }
-    out = []
+    presets, out = dict.fromkeys(preset for preset, _, _ in tenths), []
     for (preset, purify, guidance), group in cells(found).items():
         known = [one.window_ratio for one in group]
         tenth = float(np.percentile([*known, *[0.0] * (count - len(known))], 90))
-        name = base_of(preset.partition(",")[0])
-        earlier = f"{name} before"
-        was = tenths[earlier if (earlier, purify, guidance) in tenths else name, purify, guidance]
-        row = {"preset": preset, "purify": purify, "guidance": guidance}
-        out.append(row | {"before": was, "least": tenth, "ratio": tenth / was})
+        name = preset.partition(",")[0]
+        for other in earlier(name, presets) or [base_of(name)]:
+            if (other, purify, guidance) not in tenths:
+                continue
+            was = tenths[other, purify, guidance]
+            row = {"preset": preset, "beside": other, "purify": purify, "guidance": guidance}
+            out.append(row | {"before": was, "least": tenth, "ratio": tenth / was})
     return out
 
 

@@ -276,21 +276,26 @@ def base_of(preset: str) -> str:
     return preset.partition("~")[0]
 
 
+def earlier(preset: str, presets: Iterable[str]) -> list[str]:
+    """Of these presets, what `BEFORE` has for one: where that stands as it is, also with another
+    largest change (`~`), as two may be told to show as little."""
+    base, _, change = preset.partition("~")
+    return [
+        one for one in presets if base_of(one) == f"{base} before" and not (change and "~" in one)
+    ]
+
+
 def tails(found: Iterable[Tried]) -> list[dict]:
     """The worst tenth of every preset beside that of `BEFORE`, on the portraits that both have.
 
-    Of two that differ in visibility, one may stand with another largest change (`~`), not both.
     Of the gain it is the size that counts: below 0 the mouth moves against the speech.
     """
     groups, out = cells(found), []
+    presets = dict.fromkeys(preset for preset, _, _ in groups)
     for (preset, purify, guidance), group in groups.items():
-        for (other, *place), earlier in groups.items():
-            if base_of(other) != f"{base_of(preset)} before" or place != [purify, guidance]:
-                continue
-            if "~" in other and "~" in preset:
-                continue
+        for other in earlier(preset, presets):
             row = {"preset": preset, "beside": other, "purify": purify, "guidance": guidance}
-            row |= tails_beside(group, earlier)
+            row |= tails_beside(group, groups.get((other, purify, guidance), ()))
             if "window_ratio" in row:
                 out.append(row)
     return out

@@ -87,10 +87,11 @@ def test_ablations_show_what_a_setting_leaves_and_mark_sure_differences(card):
 
 
 def test_the_least_stands_beside_what_was_left_before(card):
-    told = {"preset": "strong, all-knowing", "purify": "none", "guidance": 2.0}
+    told = {"preset": "strong, all-knowing", "beside": "strong before"}
+    told |= {"purify": "none", "guidance": 2.0}
     told |= {"before": 0.24, "least": 0.189, "ratio": 0.189 / 0.24}
     assert card.least({"least": [told]}).splitlines()[2:] == [
-        "| strong, all-knowing | none | 2 | 0.240 | 0.189 | 0.79 |"
+        "| strong, all-knowing | strong before | none | 2 | 0.240 | 0.189 | 0.79 |"
     ]
 
 

@@ -91,3 +91,17 @@ def test_a_larger_change_stands_beside_the_same_before(floor, preset):
     left = told | {"preset": preset, "window_ratio": {"p90": 0.42}}
     (row,) = floor.least([Tried(**names | told)], [left], count=20)
     assert row["before"] == 0.42
+
+
+def test_the_least_tenth_stands_beside_every_change_before(floor):
+    names = {field.name: 0.0 for field in fields(Tried)}
+    told = {"preset": "strong, all-knowing", "purify": "none", "guidance": 2.0}
+    left = [
+        {"preset": preset, "purify": "none", "guidance": 2.0, "window_ratio": {"p90": p90}}
+        for preset, p90 in (("strong before", 0.42), ("strong before~13", 0.5), ("strong", 0.3))
+    ]
+    found = floor.least([Tried(**names | told)], left, count=20)
+    assert [(row["beside"], row["before"]) for row in found] == [
+        ("strong before", 0.42),
+        ("strong before~13", 0.5),
+    ]
