@@ -83,16 +83,15 @@ def least(found: Iterable[Tried], before: Iterable[dict], count: int) -> list[di
         (row["preset"], row["purify"], row["guidance"]): row["window_ratio"]["p90"]
         for row in before
     }
-    presets, out = dict.fromkeys(preset for preset, _, _ in tenths), []
+    out = []
     for (preset, purify, guidance), group in cells(found).items():
         known = [one.window_ratio for one in group]
         tenth = float(np.percentile([*known, *[0.0] * (count - len(known))], 90))
         name = preset.partition(",")[0]
-        for other in earlier(name, presets) or [base_of(name)]:
-            if (other, purify, guidance) not in tenths:
-                continue
-            was = tenths[other, purify, guidance]
-            row = {"preset": preset, "beside": other, "purify": purify, "guidance": guidance}
+        same = (base_of(name), purify, guidance)
+        for other in earlier((name, purify, guidance), tenths) or [same]:
+            was = tenths[other]
+            row = {"preset": preset, "beside": other[0], "purify": purify, "guidance": guidance}
             out.append(row | {"before": was, "least": tenth, "ratio": tenth / was})
     return out
 

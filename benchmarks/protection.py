@@ -90,6 +90,7 @@ PURIFIERS = (
     "gridpure",
 )
 
+Cell = tuple[str, str, float | None]  # preset, clean-up, guidance
 NAME = re.compile(r"(.+?)(?:%([\d.]+))?(?:@(\d+))?(?:\+(\d+)(?:\*([\d.]+))?)?(?:~([\d.]+))?")
 
 
@@ -276,13 +277,17 @@ def base_of(preset: str) -> str:
     return preset.partition("~")[0]
 
 
-def earlier(preset: str, presets: Iterable[str]) -> list[str]:
-    """Of these presets, what `BEFORE` has for one: where that stands as it is, also with another
-    largest change (`~`), as two may be told to show as little."""
+def earlier(cell: Cell, known: Iterable[Cell]) -> list[Cell]:
+    """Of the known cells, those of `BEFORE` at the same place as one.
+
+    Beside a preset as it is they also stand with another largest change (`~`), which may be such
+    that both show as little.
+    """
+    preset, *place = cell
     base, _, change = preset.partition("~")
-    return [
-        one for one in presets if base_of(one) == f"{base} before" and not (change and "~" in one)
-    ]
+    there = [other for other in known if list(other[1:]) == place]
+    others = [other for other in there if base_of(other[0]) == f"{base} before"]
+    return [other for other in others if not (change and "~" in other[0])]
 
 
 def tails(found: Iterable[Tried]) -> list[dict]:
@@ -291,23 +296,23 @@ def tails(found: Iterable[Tried]) -> list[dict]:
     Of the gain it is the size that counts: below 0 the mouth moves against the speech.
     """
     groups, out = cells(found), []
-    presets = dict.fromkeys(preset for preset, _, _ in groups)
-    for (preset, purify, guidance), group in groups.items():
-        for other in earlier(preset, presets):
-            row = {"preset": preset, "beside": other, "purify": purify, "guidance": guidance}
-            row |= tails_beside(group, groups.get((other, purify, guidance), ()))
+    for cell, group in groups.items():
+        preset, purify, guidance = cell
+        for other in earlier(cell, groups):
+            row = {"preset": preset, "beside": other[0], "purify": purify, "guidance": guidance}
+            row |= tails_beside(group, groups[other])
             if "window_ratio" in row:
                 out.append(row)
     return out
 
 
-def tails_beside(group: Iterable[Tried], earlier: Iterable[Tried]) -> dict:
+def tails_beside(now: Iterable[Tried], then: Iterable[Tried]) -> dict:
     """Worst tenths of one preset and one before, by figure; without a figure that none has."""
-    before, out = {one.portrait: one for one in earlier}, {}
+    before, out = {one.portrait: one for one in then}, {}
     for figure in ("gain_ratio", "window_ratio"):
         both = [
             (abs(getattr(before[one.portrait], figure)), abs(getattr(one, figure)))
-            for one in group
+            for one in now
             if one.portrait in before and counts(one, figure)
         ]
         if both:
