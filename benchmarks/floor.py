@@ -4,7 +4,8 @@ A protection that knows what none can: the very recordings that the attacker wil
 of his clips, his guidances, and whether he cleans anything. It may change all that the generator
 sees, or the face alone as presets do, keeps the preset's PSNR and takes its time. What it leaves,
 one that knows less and has no more to spend cannot be asked to take away: of the wide window, or
-with --lip of the mouth's movement.
+with --lip of the mouth's movement. With --other-voices it knows all but the recordings, like a
+protection made for this one attack, whoever speaks in it.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ def knowing(
     diffusion: float = 0.0,
     face_only: bool = False,
     lip: float = 0.0,
+    voices: bool = True,
 ) -> Preset:
-    """A preset's PSNR, spent by one who knows the attack."""
+    """A preset's PSNR, spent by one who knows the attack, if not its voices."""
     objective = NullifyRollout(guidance=tuple(guidances), frames=frames, lip=lip)
     if diffusion:
         objective = replace(
@@ -51,7 +53,8 @@ def knowing(
     budget = Budget(1.0, face_only=face_only, psnr=chosen.budget.psnr)
     descent = Descent(steps, norm="l2", rate=_RATE * budget.rms)
     aim = " in the face" * face_only + ", lips first" * bool(lip)
-    return Preset(f"{chosen.name}, all-knowing{aim}", objective, budget, descent)
+    known = "all-knowing" if voices else "knowing all but the voices"
+    return Preset(f"{chosen.name}, {known}{aim}", objective, budget, descent)
 
 
 @dataclass(frozen=True)
@@ -60,17 +63,19 @@ class KnowingTrial(Trial):
 
     Attributes:
         only: names of these portraits; the others are passed over.
+        knows_voices: or else protections hear the package's own.
     """
 
     only: frozenset[str] = frozenset()
+    knows_voices: bool = True
 
     def __call__(self, number: int, name: str, photo: Photo) -> list[Tried]:
         """One portrait with every preset; nothing of one that is passed over."""
         return super().__call__(number, name, photo) if name in self.only else []
 
-    def heard(self, number: int) -> list[Speech]:
-        """What the attack says."""
-        return self.said(number)
+    def heard(self, number: int) -> Sequence[Speech] | None:
+        """What the attack says, if that is known."""
+        return self.said(number) if self.knows_voices else super().heard(number)
 
 
 def least(found: Iterable[Tried], before: Iterable[dict], count: int) -> list[dict]:
@@ -113,6 +118,9 @@ def main(
     draws: Annotated[int, typer.Option(help="Attacks on each photo; see `Trial`.")] = 1,
     face_only: Annotated[bool, typer.Option("--face-only", help="Change the face alone.")] = False,
     lip: Annotated[float, typer.Option(help="Weight of the lips in its loss beside 1.")] = 0.0,
+    other: Annotated[
+        bool, typer.Option("--other-voices", help="Hear the package's voices, not the attack's.")
+    ] = False,
     workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
     fast: Annotated[bool, typer.Option("--compile", help="Compile the attacker first.")] = False,
 ) -> None:
@@ -121,7 +129,7 @@ def main(
     generator = load_generator()
     guidances = [float(value) for value in guidance.split(",")]
     chosen = [
-        knowing(method(name), guidances, frames, steps, diffusion, face_only, lip)
+        knowing(method(name), guidances, frames, steps, diffusion, face_only, lip, not other)
         for name in presets.split(";")
     ]
     trial = KnowingTrial(
@@ -134,6 +142,7 @@ def main(
         with_clips(compiled(generator) if fast else generator, frames),
         draws=draws,
         only=frozenset(only.split(",")),
+        knows_voices=not other,
     )
     photos = list(photos_with_a_face(portraits, count, generator))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from tiny import drawn_photo, tiny_generator
@@ -54,6 +54,12 @@ def test_it_knows_the_clean_up(floor):
 
 def test_it_hears_what_the_attack_says(trial):
     assert trial.heard(1) == trial.said(1) == trial.voices[2:4]
+
+
+def test_it_may_know_all_but_the_voices(floor, trial):
+    assert replace(trial, knows_voices=False).heard(1) is None
+    found = floor.knowing(PRESETS["strong"], [1.0], frames=8, steps=100, voices=False)
+    assert found.name == "strong, knowing all but the voices"
 
 
 def test_portraits_that_were_not_asked_for_are_passed_over(trial):
