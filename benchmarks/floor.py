@@ -1,11 +1,11 @@
-"""How little a change can leave: python benchmarks/floor.py --help
+"""How little one who knows the attack leaves: python benchmarks/floor.py --help
 
 A protection that knows what none can: the very recordings that the attacker will play, the length
 of his clips, his guidances, and whether he cleans anything. It may change all that the generator
-sees, or the face alone as presets do, keeps the preset's PSNR and takes its time. What it leaves,
-one that knows less and has no more to spend cannot be asked to take away: of the wide window, or
-with --lip of the mouth's movement. With --other-voices it knows all but the recordings, like a
-protection made for this one attack, whoever speaks in it.
+sees, or the face alone as presets do, keeps the preset's PSNR and takes its time. What it leaves of
+the wide window, or with --lip of the mouth's movement, tells how much there is still to take. It
+bounds no other: with --other-voices it knows all but the recordings, and what it learns from eight
+of them can hold better than what it learns from two.
 """
 
 from __future__ import annotations
