@@ -5,7 +5,7 @@ of his clips, his guidances, and whether he cleans anything. It may change all t
 sees, or the face alone as presets do, keeps the preset's PSNR and takes its time. What it leaves of
 the wide window, or with --lip of the mouth's movement, tells how much there is still to take. It
 bounds no other: with --other-voices it knows all but the recordings, and what it learns from eight
-of them can hold better than what it learns from two.
+others holds as well as what it learns from two.
 """
 
 from __future__ import annotations
