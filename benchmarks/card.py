@@ -185,7 +185,7 @@ def tails(figures: dict) -> str:
 
 
 def least(figures: dict) -> str:
-    """What no 90th percentile of the wide window can fall below, beside what was left before."""
+    """What one who knows the attack leaves of the wide window, beside what was left before."""
     titles = ["wide window left before, 90th percentile", "at least", "at least / before"]
     lines = [
         [*_cell_beside(row), f"{row['before']:.3f}", f"{row['least']:.3f}", f"{row['ratio']:.2f}"]

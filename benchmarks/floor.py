@@ -118,9 +118,12 @@ def main(
     draws: Annotated[int, typer.Option(help="Attacks on each photo; see `Trial`.")] = 1,
     face_only: Annotated[bool, typer.Option("--face-only", help="Change the face alone.")] = False,
     lip: Annotated[float, typer.Option(help="Weight of the lips in its loss beside 1.")] = 0.0,
-    other: Annotated[
-        bool, typer.Option("--other-voices", help="Hear the package's voices, not the attack's.")
-    ] = False,
+    voices: Annotated[
+        bool,
+        typer.Option(
+            "--known-voices/--other-voices", help="What it hears: the attack's, or the package's."
+        ),
+    ] = True,
     workers: Annotated[int, typer.Option(help="Processes of one thread.")] = 1,
     fast: Annotated[bool, typer.Option("--compile", help="Compile the attacker first.")] = False,
 ) -> None:
@@ -129,7 +132,7 @@ def main(
     generator = load_generator()
     guidances = [float(value) for value in guidance.split(",")]
     chosen = [
-        knowing(method(name), guidances, frames, steps, diffusion, face_only, lip, not other)
+        knowing(method(name), guidances, frames, steps, diffusion, face_only, lip, voices)
         for name in presets.split(";")
     ]
     trial = KnowingTrial(
@@ -142,7 +145,7 @@ def main(
         with_clips(compiled(generator) if fast else generator, frames),
         draws=draws,
         only=frozenset(only.split(",")),
-        knows_voices=not other,
+        knows_voices=voices,
     )
     photos = list(photos_with_a_face(portraits, count, generator))
 
