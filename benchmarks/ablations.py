@@ -107,6 +107,8 @@ VARIANTS: dict[str, Preset] = {
     "lips count once": loss(lip=0.0),
     "lips count 49 times": loss(lip=48.0),
     "face counts 7 times": loss(face=6.0),
+    "channels count as they show": loss(visible=True),
+    "lips count once, channels as they show": loss(lip=0.0, visible=True),
     "whole sampling instead of one prediction": instead(NullifyRollout()),
     "both": instead(Combined(((1.0, LOSS), (1.0, NullifyRollout())))),
     "no momentum": descent(momentum=0.0),

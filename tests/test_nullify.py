@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from tiny import babble, drawn_photo, mask_of_face, tiny_generator
 from silencer_core.audio import Speech
 from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.sampling import denoise_clip
-from silencer_core.objectives.nullify import NullifyAudio, _loud_starts
+from silencer_core.objectives.nullify import NullifyAudio, _loud_starts, channel_weights
 from silencer_core.objectives.rollout import NullifyRollout
 from silencer_core.objectives.silencer1_objective import Silencer1AsCoded
 
@@ -131,6 +132,23 @@ def test_lip_weight_draws_the_loss_to_the_lips(scene):
     assert lips.mean() == pytest.approx(1, abs=1e-5)
     mask = scene[1].masks[0][2].view_as(lips)
     assert lips.flatten()[mask.argmax()] == lips.max()
+
+
+def test_a_channel_counts_as_much_as_it_shows():
+    shown = torch.tensor([2.0, 1.0, 0.0, 1.0]).view(1, 4, 1, 1)
+    decoder = SimpleNamespace(decode=lambda latents: latents * shown)
+    weights = channel_weights(decoder, torch.randn(1, 4, 32, 32, generator=random())).flatten()
+    assert weights.tolist() == pytest.approx([8 / 3, 2 / 3, 0, 2 / 3], rel=0.1)
+
+
+@pytest.mark.parametrize("settings", [NullifyAudio(draws=1), NullifyRollout()])
+def test_the_loss_counts_what_shows(scene, settings):
+    flat = bound(scene, replace(settings, lip=0.0))
+    shown = bound(scene, replace(settings, lip=0.0, visible=True))
+    assert shown.weight.mean() == pytest.approx(1, abs=1e-5)
+    assert shown.weight.std(1).max() > 0.1
+    draws = flat.draw(random())
+    assert shown.value(scene[2], draws) != flat.value(scene[2], draws)
 
 
 def test_one_seed_gives_one_result(scene):

@@ -30,6 +30,7 @@ from silencer_core.portrait import Portrait
 from .objective import Step
 
 TALKING_STEPS = 4  # denoising steps for the talking latents: rough ones will do
+NUDGE = 0.3  # standard deviation of the noise that tells how visible a channel of the latent is
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class NullifyAudio:
             mean square) by at least this share of the most that any of their recording's do. 0
             draws them anywhere, also in pauses and in the silence that fills a recording up to
             whole clips, from which an invariance learns nothing.
+        visible: weight the latent's channels by how much the portrait changes with each, as the
+            decoder shows it. Alike, most of the loss is in channels that hardly show.
     """
 
     intervals: tuple[tuple[int, int], ...] = ((400, 1000),)
@@ -68,6 +71,7 @@ class NullifyAudio:
     quiet: float = 0.0
     min_snr: bool = False
     loud: float = 0.0
+    visible: bool = False
 
     def __post_init__(self) -> None:
         check_whole("nullifying loss: draws", self.draws, 1, 1000)
@@ -135,7 +139,10 @@ class BoundNullify:
         ]
         self.weight = _weight(portrait, settings, config.latent_size)
         with torch.no_grad():
-            self.static = generator.encode(portrait.image[None]).cpu()[:, :, None]
+            latent = generator.encode(portrait.image[None])
+            self.static = latent.cpu()[:, :, None]
+            if settings.visible:
+                self.weight = self.weight * channel_weights(generator, latent)
             self.talking = self._talking(seed) if settings.talking else []
 
     def _talking(self, seed: int) -> list[Tensor]:
@@ -276,6 +283,25 @@ def _loud_starts(voice: Tensor, silence: Tensor, frames: int, least: float) -> l
     apart = torch.stack([(frame - silence[0]).float().square().mean() for frame in voice])
     loudness = apart.unfold(0, min(frames, len(apart)), 1).mean(-1).sqrt()
     return (loudness >= least * loudness.max()).nonzero().flatten().tolist()
+
+
+def channel_weights(generator: Hallo, latent: Tensor) -> Tensor:
+    """How much of the picture's squared change each channel of a latent makes, for equal noise.
+
+    Args:
+        latent: scaled, `[1, c, h, w]`, of the picture that is changed.
+
+    Returns:
+        `[1, c, 1, 1, 1]` float32 on the CPU, mean 1.
+    """
+    random, image = torch.Generator().manual_seed(0), generator.decode(latent)
+    found = []
+    for channel in range(latent.shape[1]):
+        nudged = latent.clone()
+        nudged[:, channel] += (NUDGE * torch.randn(latent.shape[2:], generator=random)).to(latent)
+        found.append((generator.decode(nudged) - image).square().mean())
+    change = torch.stack(found).float().cpu()
+    return (change / change.mean().clamp(min=1e-12)).view(1, -1, 1, 1, 1)
 
 
 def _weight(portrait: Portrait, settings: NullifyAudio, side: int) -> Tensor:

@@ -33,7 +33,7 @@ class NullifyRollout:
         steps: of DDIM, from pure noise to the clip; every step is differentiated, so that memory
             grows with them.
         guidance: each draw takes one of these.
-        draws, frames, lip, loud: as for `NullifyAudio`.
+        draws, frames, lip, loud, visible: as for `NullifyAudio`.
         static: weight of the clip's squared distance to the static portrait's latent.
         silence: weight of its squared distance to the clip that silence makes from the same noise.
     """
@@ -46,6 +46,7 @@ class NullifyRollout:
     static: float = 0.0
     silence: float = 1.0
     loud: float = 0.0
+    visible: bool = False
 
     def __post_init__(self) -> None:
         for name, most in (("steps", 1000), ("draws", 1000), ("frames", 1000)):
@@ -77,6 +78,7 @@ class NullifyRollout:
             static=self.static,
             silence=self.silence,
             loud=self.loud,
+            visible=self.visible,
         )
         return BoundRollout(self, shared, generator, portrait, audio, seed)
 
