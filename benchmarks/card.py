@@ -5,9 +5,9 @@ Tables stand between `<!-- figures: FILE -->` and `<!-- end -->`; FILE holds the
 what as many photos cost on so many cores, `<!-- batch: FILE -->` what benchmarks/batch.py wrote,
 `<!-- grid: FILE GUIDANCE -->` every method against every clean-up, `<!-- duels: FILE -->` every
 method against ours, `<!-- ablations: FILE -->` every changed setting, `<!-- tails: FILE -->` the
-worst tenth of portraits beside that of presets before, `<!-- least: FILE -->` what it cannot fall
-below, `<!-- silence: FILE -->` what benchmarks/silence.py wrote. `--check` only says whether they
-match.
+worst tenth of portraits beside that of presets before, `<!-- least: FILE -->` what one who knows
+the attack leaves of it, `<!-- silence: FILE -->` what benchmarks/silence.py wrote. `--check` only
+says whether they match.
 """
 
 from __future__ import annotations

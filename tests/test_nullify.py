@@ -12,7 +12,7 @@ from tiny import babble, drawn_photo, mask_of_face, tiny_generator
 from silencer_core.audio import Speech
 from silencer_core.errors import SilencerError
 from silencer_core.generators.hallo.sampling import denoise_clip
-from silencer_core.objectives.nullify import NullifyAudio, _loud_starts, channel_weights
+from silencer_core.objectives.nullify import NullifyAudio, _channel_weights, _loud_starts
 from silencer_core.objectives.rollout import NullifyRollout
 from silencer_core.objectives.silencer1_objective import Silencer1AsCoded
 
@@ -137,7 +137,7 @@ def test_lip_weight_draws_the_loss_to_the_lips(scene):
 def test_a_channel_counts_as_much_as_it_shows():
     shown = torch.tensor([2.0, 1.0, 0.0, 1.0]).view(1, 4, 1, 1)
     decoder = SimpleNamespace(decode=lambda latents: latents * shown)
-    weights = channel_weights(decoder, torch.randn(1, 4, 32, 32, generator=random())).flatten()
+    weights = _channel_weights(decoder, torch.randn(1, 4, 32, 32, generator=random())).flatten()
     assert weights.tolist() == pytest.approx([8 / 3, 2 / 3, 0, 2 / 3], rel=0.1)
 
 

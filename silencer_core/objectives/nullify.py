@@ -142,7 +142,7 @@ class BoundNullify:
             latent = generator.encode(portrait.image[None])
             self.static = latent.cpu()[:, :, None]
             if settings.visible:
-                self.weight = self.weight * channel_weights(generator, latent)
+                self.weight = self.weight * _channel_weights(generator, latent)
             self.talking = self._talking(seed) if settings.talking else []
 
     def _talking(self, seed: int) -> list[Tensor]:
@@ -285,7 +285,7 @@ def _loud_starts(voice: Tensor, silence: Tensor, frames: int, least: float) -> l
     return (loudness >= least * loudness.max()).nonzero().flatten().tolist()
 
 
-def channel_weights(generator: Hallo, latent: Tensor) -> Tensor:
+def _channel_weights(generator: Hallo, latent: Tensor) -> Tensor:
     """How much of the picture's squared change each channel of a latent makes, for equal noise.
 
     Args:
